@@ -1,0 +1,151 @@
+package config
+
+import (
+	"log/slog"
+	"math"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// formatError is what the types of this package answer to text they cannot
+// read. It has no room for the text, which may be a secret.
+type formatError struct{ expected string }
+
+func (e *formatError) Error() string { return "expected " + e.expected }
+
+// Address is where a server listens: HOST:PORT, or :PORT for every interface.
+// Port 0 takes a free one.
+type Address string
+
+// UnmarshalText reads HOST:PORT.
+func (a *Address) UnmarshalText(text []byte) error {
+	host, port, err := net.SplitHostPort(string(text))
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil || strings.ContainsAny(host, "/@ ") {
+		return &formatError{"HOST:PORT or :PORT, such as 127.0.0.1:8080"}
+	}
+	*a = Address(text)
+	return nil
+}
+
+// IsLoopback tells whether only this machine can reach the address.
+func (a Address) IsLoopback() bool {
+	host, _, err := net.SplitHostPort(string(a))
+	if err != nil {
+		return false
+	}
+	if host == "localhost" { // RFC 6761 reserves the name for loopback
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// Secret is a text that formatting and logging do not show.
+type Secret string
+
+// Reveal gives the secret itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// String tells only whether there is a secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "[secret]"
+}
+
+// GoString is String, for %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText is String, for JSON and the like.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// LogValue is String, for slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// URL names a backend. It may carry a password, which formatting does not show.
+type URL struct{ parsed *url.URL }
+
+// UnmarshalText reads a URL, or a single word such as "none" as its scheme.
+func (u *URL) UnmarshalText(text []byte) error {
+	parsed, err := url.Parse(string(text))
+	if err != nil || parsed.Scheme == "" && !isWord(string(text)) {
+		return &formatError{"a URL such as SCHEME://HOST or SCHEME:///DIRECTORY"}
+	}
+	if parsed.Scheme == "" {
+		parsed = &url.URL{Scheme: parsed.Path}
+	}
+	u.parsed = parsed
+	return nil
+}
+
+func isWord(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool { return r < 'a' || r > 'z' })
+}
+
+// IsZero tells whether there is no URL.
+func (u URL) IsZero() bool { return u.parsed == nil }
+
+// Parsed gives the URL's parts, with its password.
+func (u URL) Parsed() *url.URL {
+	if u.parsed == nil {
+		return &url.URL{}
+	}
+	return u.parsed
+}
+
+// String gives the URL without its password.
+func (u URL) String() string {
+	if u.parsed == nil {
+		return ""
+	}
+	return u.parsed.Redacted()
+}
+
+// LogValue is String, for slog.
+func (u URL) LogValue() slog.Value { return slog.StringValue(u.String()) }
+
+// Bytes is a size, written as a number with or without a unit: 1048576, 64KiB,
+// 64MiB, 2GiB.
+type Bytes int64
+
+var units = []struct {
+	suffix string
+	bytes  int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"", 1}}
+
+// UnmarshalText reads a size.
+func (b *Bytes) UnmarshalText(text []byte) error {
+	i := slices.IndexFunc(units, func(u struct {
+		suffix string
+		bytes  int64
+	}) bool {
+		return strings.HasSuffix(string(text), u.suffix)
+	})
+	n, err := strconv.ParseInt(strings.TrimSuffix(string(text), units[i].suffix), 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/units[i].bytes {
+		return &formatError{"a size such as 64MiB"}
+	}
+	*b = Bytes(n * units[i].bytes)
+	return nil
+}
+
+// oneOf reads a word into dst, one of those that are allowed.
+func oneOf[T ~string](dst *T, text []byte, allowed ...T) error {
+	if !slices.Contains(allowed, T(text)) {
+		words := make([]string, len(allowed))
+		for i, a := range allowed {
+			words[i] = string(a)
+		}
+		return &formatError{strings.Join(words, " or ")}
+	}
+	*dst = T(text)
+	return nil
+}
