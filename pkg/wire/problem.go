@@ -1,0 +1,22 @@
+package wire
+
+import "github.com/trivetkv/trivet/pkg/kv"
+
+// ProblemContentType is the media type of a [Problem] (RFC 9457).
+const ProblemContentType = "application/problem+json"
+
+// Problem is an error as HTTP carries it.
+type Problem struct {
+	Type      string  `json:"type"`
+	Title     string  `json:"title"`
+	Status    int     `json:"status"`
+	Code      kv.Code `json:"code"`
+	Detail    string  `json:"detail"`
+	Field     string  `json:"field,omitempty"`
+	RequestID string  `json:"request_id"`
+}
+
+// Err gives the error that the problem stands for.
+func (p Problem) Err() *kv.Error {
+	return &kv.Error{Code: p.Code, Detail: p.Detail, Field: p.Field}
+}
