@@ -1,0 +1,97 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/trivetkv/trivet/pkg/telemetry"
+)
+
+// ServerOptions are what an admin server needs.
+type ServerOptions struct {
+	Address      string // HOST:PORT
+	Readiness    *Readiness
+	Dependencies []Dependency
+	Metrics      prometheus.Gatherer
+	Logger       *slog.Logger
+}
+
+// Server serves /health, /ready and /metrics to operators, without
+// authentication. It is a lifecycle.Service, to be started first and stopped
+// last, so that it can tell that the process drains.
+type Server struct {
+	address string
+	http    *http.Server
+	logger  *slog.Logger
+
+	mu       sync.Mutex
+	listener net.Listener
+}
+
+// NewServer makes a server that Start starts.
+func NewServer(opts ServerOptions) *Server {
+	mux := http.NewServeMux()
+	mux.Handle("GET /health", Verbose(opts.Dependencies))
+	mux.Handle("GET /ready", opts.Readiness)
+	mux.Handle("GET /metrics", telemetry.Handler(opts.Metrics))
+	return &Server{
+		address: opts.Address,
+		logger:  opts.Logger,
+		http: &http.Server{
+			Handler:           mux,
+			ReadHeaderTimeout: 5 * time.Second,
+			ReadTimeout:       10 * time.Second,
+			WriteTimeout:      30 * time.Second,
+			IdleTimeout:       2 * time.Minute,
+			MaxHeaderBytes:    16 << 10,
+			ErrorLog:          slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
+		},
+	}
+}
+
+// Start listens and serves in the background.
+func (s *Server) Start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener != nil {
+		return nil
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.address)
+	if err != nil {
+		return fmt.Errorf("listen for administration: %w", err)
+	}
+	s.listener = listener
+	go func() {
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.logger.Error("the admin server ended", "error", err)
+		}
+	}()
+	return nil
+}
+
+// Addr gives the address that is served, nil before Start.
+func (s *Server) Addr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener == nil {
+		return nil
+	}
+	return s.listener.Addr()
+}
+
+// Stop lets requests under way finish and then ends the server; at ctx it
+// cuts them off.
+func (s *Server) Stop(ctx context.Context) error {
+	if err := s.http.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("finish admin requests: %w", err), s.http.Close())
+	}
+	return nil
+}
