@@ -36,6 +36,11 @@ type Lookup struct {
 	Absent bool
 	// Lease is not 0 when the caller may Fill what it reads from the database.
 	Lease Lease
+
+	// Held is another reader's lease that stood at this moment, else 0. Nobody
+	// has begun or finished a write of the key since it was given out: whoever
+	// reads the database under it reads nothing older than what the caller would.
+	Held Lease
 }
 
 // Finished is one committed write.
@@ -68,6 +73,7 @@ type Cache interface {
 	// Fill stores what the holder of a lease has read from the database (the
 	// writer, never a replica): if the lease still stands, no live mark stands
 	// and the version is at least the floor. Expired marks are cleared then. It
-	// tells whether it stored.
+	// tells whether it stored. Here as in Finish, the entry's TTLLeft is what is
+	// left at the call; an entry with an ExpiresAt and nothing left is not stored.
 	Fill(ctx context.Context, key Key, lease Lease, entry kv.Entry, absent bool) (bool, error)
 }
