@@ -125,7 +125,7 @@ func readFiles(given map[string]string) error {
 		if given[name] != "" {
 			return &Error{Name: fileName, Problem: name + " is set too; only one of them may be"}
 		}
-		content, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+		content, err := os.ReadFile(path)
 		if err != nil {
 			return &Error{Name: fileName, Problem: "the file cannot be read: " + err.Error()}
 		}

@@ -15,7 +15,7 @@ const referencePath = "../../docs/configuration.md"
 func TestReferenceIsUpToDate(t *testing.T) {
 	t.Parallel()
 	if *update {
-		if err := os.WriteFile(referencePath, []byte(config.Reference()), 0o644); err != nil { //nolint:gosec // a public page
+		if err := os.WriteFile(referencePath, []byte(config.Reference()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,0 +1,77 @@
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -X github.com/trivetkv/trivet/pkg/telemetry.version=$(VERSION)
+
+# Every module of go.work, as patterns that go test and the linter take.
+MODULES  := pkg services/api services/consumer cmd/trivet test
+PACKAGES := $(MODULES:%=./%/...)
+
+FUZZTIME ?= 60s
+ROUNDS   ?= 200
+ARGS     ?=
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: bin/trivet ## build and start the store on http://127.0.0.1:8080, data in ./data (ARGS="--listen :0")
+	@exec bin/trivet run $(ARGS)
+
+.PHONY: test
+test: race-compiler ## run the tests of every module with the race detector
+	CGO_ENABLED=1 $(GO) test -race $(PACKAGES)
+
+.PHONY: lint
+lint: bin/golangci-lint ## hold the code against .golangci.yml
+	bin/golangci-lint run $(PACKAGES)
+
+.PHONY: bench
+bench: build ## measure the store beside etcd and print the ratios
+	$(GO) run ./test/bench
+
+.PHONY: build
+build: bin/trivet bin/trivet-api bin/trivet-consumer ## build the programs into bin/
+
+.PHONY: crash
+crash: bin/trivet ## kill the store under load and look for lost writes (ROUNDS=200)
+	$(GO) run ./test/crash -rounds $(ROUNDS)
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target (FUZZTIME=60s each)
+	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' $(MODULES) | xargs -r -n 1 dirname | sort -u); do \
+		for target in $$($(GO) test -list '^Fuzz' ./$$dir | grep '^Fuzz'); do \
+			echo "$$dir $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$dir; \
+		done; \
+	done
+
+.PHONY: clean
+clean: ## remove what was built; data stays
+	rm -rf bin out
+
+# Go's own cache knows what has changed, so the programs are always asked for.
+.PHONY: bin/trivet bin/trivet-api bin/trivet-consumer
+bin/trivet:
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/trivet
+bin/trivet-api:
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./services/api
+bin/trivet-consumer:
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./services/consumer
+
+bin/golangci-lint: tools/go.mod tools/go.sum
+	@echo "building the linter; this takes some minutes the first time"
+	cd tools && GOWORK=off $(GO) build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+# The race detector is the only thing that needs a C compiler.
+.PHONY: race-compiler
+race-compiler:
+	@cc=$$($(GO) env CC); command -v $${cc%% *} >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing gcc, which the race detector needs"; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev; \
+	else \
+		echo "The race detector needs a C compiler, and $$cc is not installed." >&2; \
+		echo "Debian, Ubuntu: sudo apt-get install gcc libc6-dev. Fedora: sudo dnf install gcc. macOS: xcode-select --install." >&2; \
+		exit 1; \
+	fi
