@@ -130,6 +130,10 @@ func TestAProblemIsOneLineThatNamesTheVariable(t *testing.T) {
 			[]string{"TRIVET_STOP_TIMEOUT=-1s"},
 			"TRIVET_STOP_TIMEOUT: it has to be longer than 0s",
 		},
+		"delay": {
+			[]string{"TRIVET_DRAIN_DELAY=-1s"},
+			"TRIVET_DRAIN_DELAY: it has to be 0s or longer",
+		},
 		"URL": {
 			[]string{"TRIVET_DATABASE_URL=/var/lib/trivet"},
 			"TRIVET_DATABASE_URL: malformed; expected a URL such as SCHEME://HOST or SCHEME:///DIRECTORY",

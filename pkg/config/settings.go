@@ -44,10 +44,12 @@ type API struct {
 	Listen    Address  `env:"TRIVET_LISTEN" envDefault:":8080" doc:"Address of the data API, HOST:PORT. Port 0 takes a free one. \"trivet run\" listens on 127.0.0.1:8080 unless told otherwise."`
 	Auth      AuthMode `env:"TRIVET_AUTH" envDefault:"token" doc:"\"token\" asks every caller for a bearer token. \"off\" lets everybody in and is accepted on a loopback address only; \"trivet run\" uses it unless told otherwise."`
 	RootToken Secret   `env:"TRIVET_ROOT_TOKEN" doc:"An administrator's token for as long as it is set: any text of 32 characters or more. With it the first tokens are made."`
+
+	DrainDelay time.Duration `env:"TRIVET_DRAIN_DELAY" envDefault:"5s" doc:"How long a stopping process still takes requests while /ready already answers 503, so that balancers notice. \"trivet run\" does not wait unless told otherwise."`
 }
 
-// Validate refuses to let everybody in from anywhere, and a root token that
-// could be guessed.
+// Validate refuses to let everybody in from anywhere, a root token that could
+// be guessed, and a delay below 0.
 func (a *API) Validate() error {
 	if a.Auth == AuthOff && !a.Listen.IsLoopback() {
 		return &Error{Name: "TRIVET_AUTH", Problem: fmt.Sprintf(
@@ -56,6 +58,9 @@ func (a *API) Validate() error {
 	if n := len(a.RootToken.Reveal()); n > 0 && n < MinRootTokenCharacters {
 		return &Error{Name: "TRIVET_ROOT_TOKEN", Problem: fmt.Sprintf(
 			"it has %d characters; a root token needs %d or more", n, MinRootTokenCharacters)}
+	}
+	if a.DrainDelay < 0 {
+		return &Error{Name: "TRIVET_DRAIN_DELAY", Problem: "it has to be 0s or longer"}
 	}
 	return nil
 }

@@ -34,6 +34,11 @@ func TestReadinessFollowsTheProcess(t *testing.T) {
 	want(http.StatusServiceUnavailable, `{"status":"starting"}`)
 	r.Started()
 	want(http.StatusOK, `{"status":"ready"}`)
+	var failure error
+	r.Require(func() error { return failure })
+	want(http.StatusOK, `{"status":"ready"}`)
+	failure = errors.New("cut off from the cache")
+	want(http.StatusServiceUnavailable, `{"status":"not ready","reason":"cut off from the cache"}`)
 	r.Drain()
 	want(http.StatusServiceUnavailable, `{"status":"draining"}`)
 	r.Started()
