@@ -1,0 +1,111 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/trivetkv/trivet/pkg/kv"
+	"github.com/trivetkv/trivet/pkg/wire"
+)
+
+// call is one request on its way through the server, and its context.
+type call struct {
+	requestContext
+
+	server    *Server
+	route     *route
+	w         gin.ResponseWriter
+	r         *http.Request
+	path      string // as the client sent it
+	params    gin.Params
+	principal Principal
+	query     query
+	reserved  int64 // bytes of its body, against the server's budget
+}
+
+var _ context.Context = (*call)(nil)
+
+// begin reads what every call of a route has: it starts the time limit and
+// parses the query.
+func (c *call) begin() (err error) {
+	c.query, err = parseQuery(c.r.URL.RawQuery, c.route.Query)
+	return err
+}
+
+// startClock begins the request's time limit, after its body has come.
+func (c *call) startClock() {
+	c.deadline = time.Now().Add(c.server.opts.RequestTimeout)
+}
+
+// namespace gives the namespace that the path names.
+func (c *call) namespace() (string, error) { return decodeNamespace(c.params.ByName("ns")) }
+
+// target gives the namespace and the key that the path names.
+func (c *call) target() (ns, key string, err error) {
+	if ns, err = c.namespace(); err != nil {
+		return "", "", err
+	}
+	rest := c.params.ByName("key")[1:] // the router leaves the slash
+	rest = rest[:max(0, len(rest)-len(c.route.suffix()))]
+	key, err = decodeKey(rest, c.query["key_encoding"])
+	return ns, key, err
+}
+
+var (
+	headerNoStore = []string{"no-store"}
+	headerNoSniff = []string{"nosniff"}
+	headerJSON    = []string{wire.ContentType}
+)
+
+// send answers a body that is not a value.
+func (c *call) send(status int, contentType string, body []byte) error {
+	h := c.w.Header()
+	if contentType == wire.ContentType {
+		h["Content-Type"] = headerJSON
+	} else {
+		h["Content-Type"] = []string{contentType}
+	}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	h["Cache-Control"] = headerNoStore
+	h["X-Content-Type-Options"] = headerNoSniff
+	c.w.WriteHeader(status)
+	return c.write(body)
+}
+
+// sendJSON answers a shape.
+func (c *call) sendJSON(status int, shape any) error {
+	body, err := wire.Marshal(shape)
+	if err != nil {
+		return &kv.Error{Code: kv.CodeInternal, Detail: "an internal error occurred", Cause: err}
+	}
+	return c.send(status, wire.ContentType, body)
+}
+
+// sendEmpty answers a status without a body.
+func (c *call) sendEmpty(status int) error {
+	c.w.Header()["Cache-Control"] = headerNoStore
+	c.w.WriteHeader(status)
+	c.w.WriteHeaderNow()
+	return nil
+}
+
+// write writes the body of an answer, but for HEAD. A failure is the client's:
+// nobody is left to tell.
+func (c *call) write(body []byte) error {
+	if c.r.Method == http.MethodHead {
+		c.w.WriteHeaderNow()
+		return nil
+	}
+	_, _ = c.w.Write(body)
+	return nil
+}
+
+// extendWrite gives the client the whole time for taking the answer, counted
+// from now.
+func (c *call) extendWrite() {
+	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(c.server.opts.RequestTimeout + c.server.opts.WriteTimeout))
+}

@@ -1,0 +1,93 @@
+package server
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// requestContext is the context of one request: it carries the request's id
+// and ends at its time limit. The timer is made when somebody first waits for
+// the end, which a read that the cache answers never does.
+type requestContext struct {
+	parent   context.Context
+	id       string
+	deadline time.Time // zero: no time limit
+
+	mu     sync.Mutex
+	timed  context.Context // nil until somebody waits
+	cancel context.CancelFunc
+	err    error // once met, it stays
+}
+
+type requestIDKey struct{}
+
+// RequestID gives the id of the request that ctx belongs to, or "".
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+// Deadline implements [context.Context].
+func (c *requestContext) Deadline() (time.Time, bool) {
+	deadline, ok := c.parent.Deadline()
+	if c.deadline.IsZero() || ok && deadline.Before(c.deadline) {
+		return deadline, ok
+	}
+	return c.deadline, true
+}
+
+// Done implements [context.Context].
+func (c *requestContext) Done() <-chan struct{} {
+	if c.deadline.IsZero() {
+		return c.parent.Done()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timed == nil {
+		c.timed, c.cancel = context.WithDeadline(c.parent, c.deadline)
+	}
+	return c.timed.Done()
+}
+
+// Err implements [context.Context].
+func (c *requestContext) Err() error {
+	if c.deadline.IsZero() {
+		return c.parent.Err()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.err != nil:
+	case c.timed != nil:
+		c.err = c.timed.Err()
+	case c.parent.Err() != nil:
+		c.err = c.parent.Err()
+	case !time.Now().Before(c.deadline):
+		c.err = context.DeadlineExceeded
+	}
+	return c.err
+}
+
+// Value implements [context.Context].
+func (c *requestContext) Value(key any) any {
+	if _, ok := key.(requestIDKey); ok {
+		return c.id
+	}
+	c.mu.Lock()
+	timed := c.timed
+	c.mu.Unlock()
+	if timed != nil {
+		return timed.Value(key)
+	}
+	return c.parent.Value(key)
+}
+
+// release gives the timer back.
+func (c *requestContext) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cancel != nil {
+		c.cancel()
+	}
+}

@@ -1,0 +1,78 @@
+package server
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"hash"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/trivetkv/trivet/pkg/kv"
+)
+
+// identity makes a write repeatable when the request has an Idempotency-Key:
+// the id is of the key within its caller and namespace, the hash of all that
+// the request says.
+func (c *call) identity(ns string, body []byte) (kv.Identity, error) {
+	values := c.r.Header["Idempotency-Key"]
+	if len(values) == 0 {
+		return kv.Identity{}, nil
+	}
+	key, err := single("Idempotency-Key", values)
+	if err != nil {
+		return kv.Identity{}, err
+	}
+	if key == "" || len(key) > 255 || strings.ContainsFunc(key, func(r rune) bool { return r < 0x20 || r > 0x7e }) {
+		return kv.Identity{}, kv.Invalid("Idempotency-Key", "the key has to be 1 to 255 printable ASCII characters")
+	}
+	return kv.Identity{
+		ID:   kv.DeriveWriteID(c.principal.ID, ns, key),
+		Hash: c.requestHash(body),
+	}, nil
+}
+
+// hashedHeaders change what a write does.
+var hashedHeaders = []string{"Content-Type", "If-Match", "If-None-Match", "Trivet-Ttl"}
+
+// requestHash tells requests apart that do different things.
+func (c *call) requestHash(body []byte) [32]byte {
+	h := requestHasher{sha256.New()}
+	h.text(c.r.Method)
+	h.text(c.path)
+	h.text(c.r.URL.RawQuery)
+	for _, name := range hashedHeaders {
+		h.texts(c.r.Header[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.r.Header)) {
+		if strings.HasPrefix(name, metaPrefix) {
+			h.text(name)
+			h.texts(c.r.Header[name])
+		}
+	}
+	h.text("")
+	_, _ = h.Write(body)
+	return [32]byte(h.Sum(nil))
+}
+
+// requestHasher writes texts with their lengths, so that what ends one cannot
+// begin the next.
+type requestHasher struct{ hash.Hash }
+
+func (h requestHasher) text(s string) {
+	h.number(len(s))
+	_, _ = h.Write([]byte(s))
+}
+
+func (h requestHasher) texts(values []string) {
+	h.number(len(values))
+	for _, value := range values {
+		h.text(value)
+	}
+}
+
+func (h requestHasher) number(n int) {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(n)) //nolint:gosec // a length
+	_, _ = h.Write(b[:])
+}

@@ -1,0 +1,31 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/trivetkv/trivet/pkg/kv"
+	"github.com/trivetkv/trivet/pkg/wire"
+)
+
+// listKeys answers GET of a namespace's keys.
+func listKeys(c *call) error {
+	ns, err := c.namespace()
+	if err != nil {
+		return err
+	}
+	q := kv.ListQuery{Prefix: c.query["prefix"], Delimiter: c.query["delimiter"], Cursor: c.query["cursor"]}
+	if q.Limit, err = c.query.limit(); err != nil {
+		return err
+	}
+	if q.Values, err = c.query.boolean("values", false); err != nil {
+		return err
+	}
+	if err := q.Check(); err != nil {
+		return err
+	}
+	page, err := c.server.opts.Store.List(c, ns, q)
+	if err != nil {
+		return err
+	}
+	return c.sendJSON(http.StatusOK, wire.FromListPage(page, q.Values))
+}

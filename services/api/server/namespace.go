@@ -1,0 +1,60 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/trivetkv/trivet/pkg/kv"
+	"github.com/trivetkv/trivet/pkg/wire"
+)
+
+// listNamespaces answers GET of the namespaces.
+func listNamespaces(c *call) error {
+	limit, err := c.query.limit()
+	if err != nil {
+		return err
+	}
+	after := c.query["cursor"]
+	if after != "" && kv.CheckNamespace(after) != nil {
+		return kv.Invalid("cursor", "the cursor is not one that a list of namespaces answered")
+	}
+	page, err := c.server.opts.Store.Namespaces(c, after, limit)
+	if err != nil {
+		return err
+	}
+	return c.sendJSON(http.StatusOK, wire.FromNamespacePage(page))
+}
+
+// getNamespace answers GET of a namespace's settings and usage.
+func getNamespace(c *call) error {
+	name, err := c.namespace()
+	if err != nil {
+		return err
+	}
+	n, err := c.server.opts.Store.Namespace(c, name)
+	if err != nil {
+		return err
+	}
+	return c.sendJSON(http.StatusOK, wire.FromNamespace(n))
+}
+
+// putNamespace answers PUT of a namespace's settings.
+func putNamespace(c *call) error {
+	name, err := c.namespace()
+	if err != nil {
+		return err
+	}
+	body, err := c.readJSON()
+	if err != nil {
+		return err
+	}
+	settings, err := wire.DecodeNamespace(body, name)
+	if err != nil {
+		return err
+	}
+	c.startClock()
+	n, err := c.server.opts.Store.SetNamespace(c, settings)
+	if err != nil {
+		return err
+	}
+	return c.sendJSON(http.StatusOK, wire.FromNamespace(n))
+}
