@@ -1,0 +1,146 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+
+	"github.com/trivetkv/trivet/pkg/kv"
+)
+
+// discoveryTimeout bounds how long a request waits for the issuer's documents.
+const discoveryTimeout = 5 * time.Second
+
+// IssuerOptions say which OpenID Connect tokens are good and what they grant.
+type IssuerOptions struct {
+	URL        string             // of the issuer; its discovery document is below it
+	Audience   string             // that a token has to be for
+	Algorithms []string           // of signatures; empty: RS256 alone
+	Claim      string             // a string or a list of strings, such as groups
+	Roles      map[string][]Scope // what each value of the claim grants
+	Client     *http.Client       // nil: the default one
+	Now        func() time.Time
+}
+
+// Check refuses options under which nobody, or anybody, could come in.
+func (o IssuerOptions) Check() error {
+	switch {
+	case o.Audience == "":
+		return errors.New("an audience has to be set, or every token of the issuer would be good")
+	case o.Claim == "" || len(o.Roles) == 0:
+		return errors.New("a claim and the roles that its values grant have to be set, or no token would grant anything")
+	}
+	for _, alg := range o.Algorithms {
+		switch alg {
+		case oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.EdDSA:
+		default:
+			return fmt.Errorf("the signature algorithm %q is not an asymmetric one", alg)
+		}
+	}
+	for role, scopes := range o.Roles {
+		if err := CheckScopes(scopes); err != nil {
+			return fmt.Errorf("role %q: %w", role, err)
+		}
+	}
+	return nil
+}
+
+// Issuer accepts the bearer tokens of an OpenID Connect issuer: audience,
+// issuer, expiry and signature are checked, the issuer's keys are cached and
+// read again when a token names an unknown one.
+type Issuer struct {
+	opts IssuerOptions
+
+	mu       sync.Mutex
+	verifier *oidc.IDTokenVerifier // nil until the issuer's documents were read
+	failure  error                 // of the last attempt to read them
+	retryAt  time.Time             // before it, nobody waits for an issuer that is down
+}
+
+// NewIssuer makes an issuer. It is reached with the first token, so that one
+// that is down does not keep the service from starting.
+func NewIssuer(opts IssuerOptions) (*Issuer, error) {
+	if err := opts.Check(); err != nil {
+		return nil, err
+	}
+	if len(opts.Algorithms) == 0 {
+		opts.Algorithms = []string{oidc.RS256}
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Client == nil {
+		opts.Client = &http.Client{Timeout: discoveryTimeout}
+	}
+	return &Issuer{opts: opts}, nil
+}
+
+// Authenticate gives the caller whose token this is.
+func (i *Issuer) Authenticate(ctx context.Context, token string) (*Principal, error) {
+	verifier, err := i.discovered(ctx)
+	if err != nil {
+		return nil, &kv.Error{Code: kv.CodeUnavailable, Detail: "the identity provider does not answer", Cause: err}
+	}
+	verified, err := verifier.Verify(oidc.ClientContext(ctx, i.opts.Client), token)
+	if err != nil {
+		return nil, &kv.Error{Code: kv.CodeUnauthenticated, Detail: "the bearer token is not good: expired, for another audience, or of another issuer", Cause: err}
+	}
+	var claims map[string]any
+	if err := verified.Claims(&claims); err != nil {
+		return nil, &kv.Error{Code: kv.CodeUnauthenticated, Detail: "the bearer token's claims cannot be read", Cause: err}
+	}
+	var scopes []Scope
+	for _, value := range stringsOf(claims[i.opts.Claim]) {
+		scopes = append(scopes, i.opts.Roles[value]...)
+	}
+	if len(scopes) == 0 {
+		return nil, kv.Errorf(kv.CodeForbidden, "no value of the bearer token's claim %q grants anything here", i.opts.Claim)
+	}
+	return NewPrincipal("oidc:"+verified.Subject, scopes, verified.Expiry), nil
+}
+
+func (i *Issuer) discovered(ctx context.Context) (*oidc.IDTokenVerifier, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.verifier != nil {
+		return i.verifier, nil
+	}
+	if i.opts.Now().Before(i.retryAt) {
+		return nil, i.failure
+	}
+	// The provider keeps this context for reading keys later on: it must not
+	// end with the request.
+	keep := oidc.ClientContext(context.WithoutCancel(ctx), i.opts.Client)
+	provider, err := oidc.NewProvider(keep, i.opts.URL)
+	if err != nil {
+		i.failure, i.retryAt = err, i.opts.Now().Add(discoveryTimeout)
+		return nil, err
+	}
+	i.verifier = provider.VerifierContext(keep, &oidc.Config{
+		ClientID:             i.opts.Audience,
+		SupportedSigningAlgs: i.opts.Algorithms,
+		Now:                  i.opts.Now,
+	})
+	return i.verifier, nil
+}
+
+func stringsOf(claim any) []string {
+	switch v := claim.(type) {
+	case string:
+		return []string{v}
+	case []any:
+		out := make([]string, 0, len(v))
+		for _, item := range v {
+			if s, ok := item.(string); ok {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	return nil
+}
