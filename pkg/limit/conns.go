@@ -1,0 +1,89 @@
+package limit
+
+import (
+	"container/list"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+)
+
+// Conns bounds the connections of a server. A new one over the bound takes the
+// place of the one that has been idle longest; when none is idle, it is closed.
+// So a client that opens connections and lets them be cannot keep others out.
+type Conns struct {
+	max int
+
+	mu   sync.Mutex
+	open map[net.Conn]*list.Element // nil for those with a request under way
+	idle *list.List                 // of net.Conn, idle the longest first
+
+	evicted, refused atomic.Int64
+}
+
+// NewConns makes a bound above 0.
+func NewConns(most int) *Conns {
+	return &Conns{max: most, open: map[net.Conn]*list.Element{}, idle: list.New()}
+}
+
+// Track is the server's ConnState hook.
+func (c *Conns) Track(conn net.Conn, state http.ConnState) {
+	var closing net.Conn
+	c.mu.Lock()
+	switch state {
+	case http.StateNew:
+		closing = c.admit(conn)
+	case http.StateActive:
+		c.leaveIdle(conn)
+	case http.StateIdle:
+		if element, ok := c.open[conn]; ok && element == nil {
+			c.open[conn] = c.idle.PushBack(conn)
+		}
+	case http.StateHijacked, http.StateClosed:
+		c.leaveIdle(conn)
+		delete(c.open, conn)
+	}
+	c.mu.Unlock()
+	if closing != nil {
+		_ = closing.Close() // outside of the lock: it calls Track again
+	}
+}
+
+// admit counts a new connection in, as idle until its first byte, and gives
+// the one to close for it.
+func (c *Conns) admit(conn net.Conn) net.Conn {
+	var closing net.Conn
+	if len(c.open) >= c.max {
+		oldest := c.idle.Front()
+		if oldest == nil {
+			c.refused.Add(1)
+			return conn
+		}
+		c.evicted.Add(1)
+		closing = oldest.Value.(net.Conn)
+		c.leaveIdle(closing)
+		delete(c.open, closing)
+	}
+	c.open[conn] = c.idle.PushBack(conn)
+	return closing
+}
+
+func (c *Conns) leaveIdle(conn net.Conn) {
+	if element := c.open[conn]; element != nil {
+		c.idle.Remove(element)
+		c.open[conn] = nil
+	}
+}
+
+// Open gives the number of connections.
+func (c *Conns) Open() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.open)
+}
+
+// Evicted and Refused count what the bound has closed.
+func (c *Conns) Evicted() int64 { return c.evicted.Load() }
+
+// Refused counts the connections that were closed because none was idle.
+func (c *Conns) Refused() int64 { return c.refused.Load() }

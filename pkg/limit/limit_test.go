@@ -1,0 +1,178 @@
+package limit_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/trivetkv/trivet/pkg/limit"
+)
+
+func TestRateAllowsABurstAndThenItsRate(t *testing.T) {
+	t.Parallel()
+	r, now := limit.NewRate(10), time.Now()
+	for i := range 20 {
+		if _, ok := r.Allow("a", 1, now); !ok {
+			t.Fatalf("event %d of the burst was refused", i)
+		}
+	}
+	after, ok := r.Allow("a", 1, now)
+	if ok || after < 90*time.Millisecond || after > 110*time.Millisecond {
+		t.Fatalf("got %v, %t; want a refusal for about 100 ms", after, ok)
+	}
+	if _, ok := r.Allow("b", 1, now); !ok {
+		t.Fatal("another key is limited by the first one's events")
+	}
+	if _, ok := r.Allow("a", 1, now.Add(after)); !ok {
+		t.Fatal("refused after the time that was named")
+	}
+	if _, ok := r.Allow("c", 1000, now); !ok {
+		t.Fatal("a request larger than the burst can never pass")
+	}
+}
+
+func TestARateOfZeroAllowsEverything(t *testing.T) {
+	t.Parallel()
+	if _, ok := limit.NewRate(0).Allow("a", 1<<30, time.Now()); !ok {
+		t.Fatal("refused")
+	}
+}
+
+func TestGateBoundsEachCallerAndAll(t *testing.T) {
+	t.Parallel()
+	g := limit.NewGate(3, 2)
+	for i, step := range []struct {
+		caller string
+		want   limit.Refusal
+	}{{"a", ""}, {"a", ""}, {"a", limit.RefusedCaller}, {"b", ""}, {"c", limit.RefusedTotal}} {
+		if refusal, ok := g.Enter(step.caller); refusal != step.want || ok != (step.want == "") {
+			t.Fatalf("step %d: got %q, %t", i, refusal, ok)
+		}
+	}
+	g.Leave("a")
+	if _, ok := g.Enter("c"); !ok {
+		t.Fatal("refused with room")
+	}
+	for _, caller := range []string{"a", "b", "c"} {
+		g.Leave(caller)
+	}
+	if got := g.InFlight(); got != 0 {
+		t.Fatalf("%d in flight after all have left", got)
+	}
+}
+
+func TestGateCountsConcurrentCallersRight(t *testing.T) {
+	t.Parallel()
+	g := limit.NewGate(8, 8)
+	var wg sync.WaitGroup
+	for i := range 32 {
+		wg.Go(func() {
+			caller := fmt.Sprint(i % 4)
+			for range 1000 {
+				if _, ok := g.Enter(caller); !ok {
+					continue
+				}
+				if n := g.InFlight(); n > 8+32 { // those that are being refused count for a moment
+					t.Errorf("%d in flight", n)
+				}
+				g.Leave(caller)
+			}
+		})
+	}
+	wg.Wait()
+	if got := g.InFlight(); got != 0 {
+		t.Fatalf("%d in flight after all have left", got)
+	}
+}
+
+func TestConnectionsThatIdleMakeRoom(t *testing.T) {
+	t.Parallel()
+	conns := limit.NewConns(10)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
+	server.Config.ConnState = conns.Track
+	server.Start()
+	defer server.Close()
+
+	var idle []net.Conn
+	for range 50 {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		idle = append(idle, conn)
+	}
+	response, err := http.Get(server.URL)
+	if err != nil {
+		t.Fatalf("idle connections keep others out: %v", err)
+	}
+	response.Body.Close()
+	if got := conns.Open(); got > 10 {
+		t.Errorf("%d connections are open, the bound is 10", got)
+	}
+	if conns.Evicted() < 40 {
+		t.Errorf("%d were evicted, want at least 40", conns.Evicted())
+	}
+	if err := idle[0].SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := idle[0].Read(make([]byte, 1)); err == nil {
+		t.Error("the oldest idle connection is still open")
+	}
+}
+
+func TestConnectionsAreRefusedWhenNoneIsIdle(t *testing.T) {
+	t.Parallel()
+	conns := limit.NewConns(1)
+	entered, release := make(chan struct{}), make(chan struct{})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(entered)
+		<-release
+	}))
+	server.Config.ConnState = conns.Track
+	server.Start()
+	defer server.Close()
+	done := make(chan error, 1)
+	go func() {
+		response, err := http.Get(server.URL)
+		if err == nil {
+			err = response.Body.Close()
+		}
+		done <- err
+	}()
+	<-entered
+	if _, err := (&http.Client{Transport: &http.Transport{}}).Get(server.URL); err == nil {
+		t.Error("a connection over the bound was served")
+	}
+	close(release)
+	if err := <-done; err != nil {
+		t.Errorf("the request under way was cut off: %v", err)
+	}
+	if conns.Refused() == 0 {
+		t.Error("no refusal was counted")
+	}
+}
+
+func BenchmarkGate(b *testing.B) {
+	g := limit.NewGate(1024, 256)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, ok := g.Enter("token"); ok {
+			g.Leave("token")
+		}
+	}
+}
+
+func BenchmarkRate(b *testing.B) {
+	r := limit.NewRate(1 << 30)
+	now := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Allow("token", 1, now)
+	}
+}
