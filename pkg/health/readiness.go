@@ -5,8 +5,6 @@ package health
 
 import (
 	"net/http"
-	"slices"
-	"sync"
 	"sync/atomic"
 )
 
@@ -23,12 +21,7 @@ const (
 // Readiness tells a load balancer whether to send requests to this process. It
 // speaks of the process alone: a shared dependency that is down would empty
 // the balancer at once. The zero value is Starting.
-type Readiness struct {
-	state atomic.Int32
-
-	mu         sync.Mutex
-	conditions []func() error
-}
+type Readiness struct{ state atomic.Int32 }
 
 const (
 	starting int32 = iota
@@ -54,43 +47,14 @@ func (r *Readiness) State() State {
 	}
 }
 
-// Require makes readiness depend on a condition of this process besides, which
-// is asked with every request. It tells why the process is not ready, nil when
-// it is.
-func (r *Readiness) Require(condition func() error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.conditions = append(r.conditions, condition)
-}
-
-// unmet gives the first condition that does not hold.
-func (r *Readiness) unmet() error {
-	r.mu.Lock()
-	conditions := slices.Clone(r.conditions)
-	r.mu.Unlock()
-	for _, condition := range conditions {
-		if err := condition(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ServeHTTP answers /ready: 200 while the process is Ready and all that is
-// required holds, else 503 with the reason.
+// ServeHTTP answers /ready: 200 while the process is Ready, else 503.
 func (r *Readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	report := struct {
-		Status string `json:"status"`
-		Reason string `json:"reason,omitempty"`
-	}{Status: string(r.State())}
-	if report.Status != string(Ready) {
-		answer(w, http.StatusServiceUnavailable, report)
-		return
+	state := r.State()
+	status := http.StatusOK
+	if state != Ready {
+		status = http.StatusServiceUnavailable
 	}
-	if err := r.unmet(); err != nil {
-		report.Status, report.Reason = "not ready", err.Error()
-		answer(w, http.StatusServiceUnavailable, report)
-		return
-	}
-	answer(w, http.StatusOK, report)
+	answer(w, status, struct {
+		Status State `json:"status"`
+	}{state})
 }

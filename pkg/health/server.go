@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +19,7 @@ import (
 // ServerOptions are what an admin server needs.
 type ServerOptions struct {
 	Address      string // HOST:PORT
+	Fallback     string // HOST:PORT to take when Address is taken; empty: that is an error
 	Readiness    *Readiness
 	Dependencies []Dependency
 	Metrics      prometheus.Gatherer
@@ -28,9 +30,10 @@ type ServerOptions struct {
 // authentication. It is a lifecycle.Service, to be started first and stopped
 // last, so that it can tell that the process drains.
 type Server struct {
-	address string
-	http    *http.Server
-	logger  *slog.Logger
+	address  string
+	fallback string
+	http     *http.Server
+	logger   *slog.Logger
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -43,8 +46,9 @@ func NewServer(opts ServerOptions) *Server {
 	mux.Handle("GET /ready", opts.Readiness)
 	mux.Handle("GET /metrics", telemetry.Handler(opts.Metrics))
 	return &Server{
-		address: opts.Address,
-		logger:  opts.Logger,
+		address:  opts.Address,
+		fallback: opts.Fallback,
+		logger:   opts.Logger,
 		http: &http.Server{
 			Handler:           mux,
 			ReadHeaderTimeout: 5 * time.Second,
@@ -64,9 +68,9 @@ func (s *Server) Start(ctx context.Context) error {
 	if s.listener != nil {
 		return nil
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.address)
+	listener, err := s.listen(ctx)
 	if err != nil {
-		return fmt.Errorf("listen for administration: %w", err)
+		return err
 	}
 	s.listener = listener
 	go func() {
@@ -75,6 +79,22 @@ func (s *Server) Start(ctx context.Context) error {
 		}
 	}()
 	return nil
+}
+
+func (s *Server) listen(ctx context.Context) (net.Listener, error) {
+	var cfg net.ListenConfig
+	listener, err := cfg.Listen(ctx, "tcp", s.address)
+	taken := errors.Is(err, syscall.EADDRINUSE)
+	if taken && s.fallback != "" {
+		return cfg.Listen(ctx, "tcp", s.fallback)
+	}
+	if taken {
+		return nil, fmt.Errorf("TRIVET_ADMIN_LISTEN: %s is taken by another process; name another address, or port 0 for a free one", s.address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("TRIVET_ADMIN_LISTEN: listen on %s: %w", s.address, err)
+	}
+	return listener, nil
 }
 
 // Addr gives the address that is served, nil before Start.

@@ -1,0 +1,119 @@
+// Package process is the life of a long-running program: it opens the
+// backends, starts services, tells operators how it is, and stops without
+// cutting anything off.
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/trivetkv/trivet/pkg/backends"
+	"github.com/trivetkv/trivet/pkg/config"
+	"github.com/trivetkv/trivet/pkg/health"
+	"github.com/trivetkv/trivet/pkg/lifecycle"
+	"github.com/trivetkv/trivet/pkg/telemetry"
+)
+
+// Settings are what Run needs of a program's configuration.
+type Settings struct {
+	Process  config.Process
+	Admin    config.Admin
+	Backends config.Backends
+	Logger   *slog.Logger
+
+	// AdminFallback is where to listen for administration when the address in
+	// Admin is taken; empty makes that an error.
+	AdminFallback config.Address
+
+	// Started is called once the process is ready; nil: it is not told.
+	Started func()
+}
+
+// Host is what the services of a process share.
+type Host struct {
+	Logger    *slog.Logger
+	Metrics   *prometheus.Registry
+	Readiness *health.Readiness
+	Backends  *backends.Backends
+
+	services lifecycle.Group
+}
+
+// Start starts a service. Services stop in the reverse order.
+func (h *Host) Start(ctx context.Context, name string, s lifecycle.Service) error {
+	return h.services.Start(ctx, name, s)
+}
+
+// Run is a program's life: it opens the backends, calls start, which starts
+// the services, and is ready from then on. When ctx ends, or when the database
+// needs a new start of the process, it stops being ready, stops the services,
+// which finish what is under way within the stop time-out, and closes the
+// backends. It returns nil after a stop that ctx asked for and that cut
+// nothing off.
+func Run(ctx context.Context, s Settings, start func(ctx context.Context, h *Host) error) error {
+	began := time.Now()
+	h := &Host{Logger: s.Logger, Metrics: telemetry.NewRegistry(), Readiness: new(health.Readiness)}
+	opened, err := backends.Open(s.Backends, backends.Options{Logger: s.Logger, Registerer: h.Metrics})
+	if err != nil {
+		return err
+	}
+	h.Backends = opened
+
+	err = h.startAll(ctx, s, start)
+	if err == nil {
+		h.Readiness.Started()
+		build := telemetry.ReadBuild()
+		h.Logger.Info("started", "version", build.Version, "revision", build.Revision,
+			"database", s.Backends.Database, "cache", s.Backends.Cache, "broker", s.Backends.Broker,
+			"took", time.Since(began).Round(time.Millisecond))
+		if s.Started != nil {
+			s.Started()
+		}
+		err = h.wait(ctx)
+	}
+	return errors.Join(err, h.stop(s.Process.StopTimeout))
+}
+
+func (h *Host) startAll(ctx context.Context, s Settings, start func(ctx context.Context, h *Host) error) error {
+	admin := health.NewServer(health.ServerOptions{
+		Address:      string(s.Admin.Listen),
+		Fallback:     string(s.AdminFallback),
+		Readiness:    h.Readiness,
+		Dependencies: h.Backends.Dependencies(),
+		Metrics:      h.Metrics,
+		Logger:       h.Logger,
+	})
+	if err := h.Start(ctx, "administration", admin); err != nil {
+		return err
+	}
+	h.Logger.Info("serving administration", "address", admin.Addr())
+	return start(ctx, h)
+}
+
+// wait returns once the process has to stop: with nil when ctx says so.
+func (h *Host) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		h.Logger.Info("stopping")
+		return nil
+	case <-h.Backends.Failed():
+		return fmt.Errorf("the database needs a new start of this process: %w", h.Backends.Err())
+	}
+}
+
+func (h *Host) stop(timeout time.Duration) error {
+	began := time.Now()
+	h.Readiness.Drain()
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	if err := errors.Join(h.services.Stop(ctx), h.Backends.Close()); err != nil {
+		return err
+	}
+	h.Logger.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
+	return nil
+}
