@@ -95,6 +95,9 @@ func (r Route) matches(path string) bool {
 		if segment < 0 {
 			segment = len(path)
 		}
+		if segment == 0 {
+			return false
+		}
 		path, template = path[segment:], rest
 	}
 }
