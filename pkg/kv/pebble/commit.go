@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-
 )
 
 // Bounds of the commit pipeline.
@@ -233,4 +232,3 @@ func (b *builder) touched() []string {
 	}
 	return names
 }
-

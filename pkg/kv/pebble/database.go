@@ -27,7 +27,7 @@ func (s *Store) openDatabase(opts Options) (head, error) {
 	}
 	db, err := pebble.Open(s.dir, s.pebbleOptions(opts))
 	if err != nil {
-		return head{}, openError(s.dir, err)
+		return head{}, openError(opts.FS, s.dir, err)
 	}
 	h, err := readHead(db)
 	if err == nil && h == (head{}) {
@@ -37,7 +37,7 @@ func (s *Store) openDatabase(opts Options) (head, error) {
 		err = s.committed.open(opts.FS, s.dir, h.sequence)
 	}
 	if err != nil {
-		return head{}, errors.Join(openError(s.dir, err), db.Close())
+		return head{}, errors.Join(openError(opts.FS, s.dir, err), db.Close())
 	}
 	s.db = db
 	return h, nil
@@ -49,7 +49,7 @@ func (s *Store) openDatabase(opts Options) (head, error) {
 func (s *Store) verify(opts Options) error {
 	committed, known, err := readCommitted(opts.FS, opts.FS.PathJoin(s.dir, committedName))
 	if err != nil {
-		return openError(s.dir, err)
+		return openError(opts.FS, s.dir, err)
 	}
 	if _, err := opts.FS.Stat(s.dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -64,14 +64,14 @@ func (s *Store) verify(opts Options) error {
 		return damaged(s.dir, "the marker of the manifest is missing", nil)
 	}
 	if err != nil {
-		return openError(s.dir, err)
+		return openError(opts.FS, s.dir, err)
 	}
 	h, err := readHead(db)
 	if closeErr := db.Close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
-		return openError(s.dir, err)
+		return openError(opts.FS, s.dir, err)
 	}
 	if known && h.sequence < committed {
 		return damaged(s.dir, fmt.Sprintf("%s says that %d batches were committed, and %d are there: %s",
@@ -190,7 +190,7 @@ func (l pebbleLogger) Fatalf(format string, args ...any) {
 }
 
 // openError says why a directory cannot be opened.
-func openError(dir string, err error) error {
+func openError(fsys vfs.FS, dir string, err error) error {
 	var known *kv.Error
 	text := err.Error()
 	switch {
@@ -208,7 +208,7 @@ func openError(dir string, err error) error {
 	case strings.Contains(text, "unknown format major version"):
 		return unavailable(err, "%s was written by a newer version", dir)
 	}
-	return damaged(dir, text, err)
+	return damaged(dir, blame(fsys, dir, err), err)
 }
 
 func unavailable(cause error, format string, args ...any) *kv.Error {
@@ -222,9 +222,4 @@ func damaged(dir, detail string, cause error) *kv.Error {
 // readError is the error of a read that met damage.
 func readError(err error) error {
 	return unavailable(err, "the store cannot read its files: %s", err)
-}
-
-// suspect names the file that most likely lost what was committed.
-func suspect(fs vfs.FS, dir string) string {
-	return "unknown"
 }

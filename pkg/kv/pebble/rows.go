@@ -25,8 +25,8 @@ func decodeHead(row []byte) (head, error) {
 		return head{}, errRow
 	}
 	return head{
-		sequence: int64(binary.BigEndian.Uint64(row)),                 //nolint:gosec // positive
-		position: kv.Position(binary.BigEndian.Uint64(row[8:])),       //nolint:gosec // positive
+		sequence: int64(binary.BigEndian.Uint64(row)),                  //nolint:gosec // positive
+		position: kv.Position(binary.BigEndian.Uint64(row[8:])),        //nolint:gosec // positive
 		floor:    kv.Version(int64(binary.BigEndian.Uint64(row[16:]))), //nolint:gosec // positive
 	}, nil
 }
