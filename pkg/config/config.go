@@ -76,14 +76,19 @@ func Overlay(environ []string, settings map[string]string) []string {
 // Underlay gives the environment with settings, by their variables' names, put
 // under it: each counts where its variable is not set in either form.
 func Underlay(environ []string, settings map[string]string) []string {
-	given := env.ToMap(environ)
 	missing := make(map[string]string, len(settings))
 	for name, value := range settings {
-		if given[name] == "" && given[name+fileSuffix] == "" {
+		if !IsSet(environ, name) {
 			missing[name] = value
 		}
 	}
 	return Overlay(environ, missing)
+}
+
+// IsSet tells whether the environment sets a variable, in either form.
+func IsSet(environ []string, name string) bool {
+	given := env.ToMap(environ)
+	return given[name] != "" || given[name+fileSuffix] != ""
 }
 
 // checkNames refuses a variable with Trivet's prefix that none of its programs

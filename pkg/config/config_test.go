@@ -67,6 +67,9 @@ func TestVariablesAreRead(t *testing.T) {
 	if scheme := backends.Broker.Parsed().Scheme; scheme != "none" {
 		t.Errorf("broker: %v", backends.Broker)
 	}
+	if text := backends.Cache.String(); text != "memory://?size=1GiB" {
+		t.Errorf("the cache is shown as %s", text)
+	}
 }
 
 func TestAProblemIsOneLineThatNamesTheVariable(t *testing.T) {

@@ -71,7 +71,10 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // URL names a backend. It may carry a password, which formatting does not show.
-type URL struct{ parsed *url.URL }
+type URL struct {
+	parsed *url.URL
+	text   string // as it was given, without the password
+}
 
 // UnmarshalText reads a URL, or a single word such as "none" as its scheme.
 func (u *URL) UnmarshalText(text []byte) error {
@@ -82,7 +85,10 @@ func (u *URL) UnmarshalText(text []byte) error {
 	if parsed.Scheme == "" {
 		parsed = &url.URL{Scheme: parsed.Path}
 	}
-	u.parsed = parsed
+	u.parsed, u.text = parsed, string(text)
+	if parsed.User != nil {
+		u.text = parsed.Redacted()
+	}
 	return nil
 }
 
@@ -102,12 +108,7 @@ func (u URL) Parsed() *url.URL {
 }
 
 // String gives the URL without its password.
-func (u URL) String() string {
-	if u.parsed == nil {
-		return ""
-	}
-	return u.parsed.Redacted()
-}
+func (u URL) String() string { return u.text }
 
 // LogValue is String, for slog.
 func (u URL) LogValue() slog.Value { return slog.StringValue(u.String()) }
