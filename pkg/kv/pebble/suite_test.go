@@ -3,40 +3,27 @@ package pebble_test
 import (
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/trivetkv/trivet/pkg/kv/pebble"
 	"github.com/trivetkv/trivet/pkg/kv/storetest"
 )
 
-func TestSuite(t *testing.T) {
+func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Exercise(t, func(t *testing.T) storetest.Harness {
-		return openSuite(t, t.TempDir(), storetest.NewClock())
+		mem, clock := vfs.NewMem(), storetest.NewClock()
+		var reopen func(t *testing.T) storetest.Harness
+		var s *pebble.Store
+		reopen = func(t *testing.T) storetest.Harness {
+			if s != nil {
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s = open(t, "store", pebble.Options{FS: mem, Now: clock.Now})
+			return storetest.Harness{Store: s, Maintainer: s, Clock: clock, Reopen: reopen}
+		}
+		return reopen(t)
 	})
-}
-
-// openSuite opens a store that the suite may close and open again.
-func openSuite(t *testing.T, dir string, clock *storetest.Clock) storetest.Harness {
-	t.Helper()
-	s, err := pebble.Open(dir, pebble.Options{Now: clock.Now})
-	if err != nil {
-		t.Fatalf("open %s: %v", dir, err)
-	}
-	closed := false
-	stop := func() {
-		if closed {
-			return
-		}
-		closed = true
-		if err := s.Close(); err != nil {
-			t.Errorf("close %s: %v", dir, err)
-		}
-	}
-	t.Cleanup(stop)
-	return storetest.Harness{
-		Store: s, Maintainer: s, Clock: clock,
-		Reopen: func(t *testing.T) storetest.Harness {
-			stop()
-			return openSuite(t, dir, clock)
-		},
-	}
 }
