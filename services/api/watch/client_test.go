@@ -58,6 +58,7 @@ func start(t testing.TB, store kv.Store, at listener, opts watch.Options, config
 	}
 	s.client = &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return at.dial(ctx) },
+		Protocols:   s.http.Protocols,
 	}}
 	go func() { _ = s.http.Serve(at) }()
 	t.Cleanup(func() {

@@ -38,12 +38,13 @@ func newFeed(prefix string, values bool, l limits) *feed {
 	return &feed{prefix: prefix, values: values, limits: l, ready: make(chan struct{}, 1)}
 }
 
-// push adds an event unless the feed is full, and tells whether it did.
-func (f *feed) push(e *event) bool {
+// push adds an event. When the feed is full it ends instead, so that it never
+// has a gap.
+func (f *feed) push(e *event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.end != open || e.position <= f.from {
-		return false
+		return
 	}
 	if n := len(f.events); n == f.limits.events || n > 0 && f.bytes+len(e.frame) > f.limits.bytes {
 		f.end = overflowed
@@ -52,7 +53,6 @@ func (f *feed) push(e *event) bool {
 		f.bytes += len(e.frame)
 	}
 	f.wake()
-	return f.end == open
 }
 
 // close ends the feed; what it holds can still be taken.
