@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/trivetkv/trivet/pkg/load"
+)
+
+// contest is one load on both systems.
+type contest struct {
+	name        string
+	connections int
+	ours, peer  load.Mix
+	least       float64 // of the ratio of their rates; 0: no target
+	bodies      int64   // bytes that every answer has at least
+	openLoop    bool    // measured at fixed rates too
+}
+
+// side is one system in a contest.
+type side struct {
+	system system
+	*instance
+	rates []float64 // answers a second
+	p99s  []float64 // milliseconds
+}
+
+// measureThroughput compares closed loops, and then open loops at parts of
+// what the closed ones reached.
+func measureThroughput(ctx context.Context, b *run) (rows []row, err error) {
+	ours := &side{system: b.ours}
+	peer := &side{system: b.peer}
+	for _, s := range []*side{ours, peer} {
+		if s.instance, err = b.startFilled(ctx, s.system); err != nil {
+			return nil, err
+		}
+		defer func() { _ = s.stop() }()
+	}
+	database := b.ours.(trivet).getDatabase(b.data) //nolint:forcetypeassert // ours is
+	for _, c := range []contest{
+		{"PUT, 50 connections", 50, b.ours.put(b.data), b.peer.put(b.data), 1.5, 0, true},
+		{"PUT, 256 connections", 256, b.ours.put(b.data), b.peer.put(b.data), 1.5, 0, false},
+		{"GET, 50 connections", 50, b.ours.get(b.data), b.peer.get(b.data), 6, valueBytes, true},
+		{"GET no-cache, 50 connections", 50, database, b.peer.get(b.data), 0, valueBytes, false},
+	} {
+		more, err := b.closed(ctx, c, ours, peer)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name, err)
+		}
+		rows = append(rows, more...)
+		if !c.openLoop {
+			continue
+		}
+		for _, part := range []int{25, 50, 75} {
+			more, err := b.open(ctx, c, ours, peer, part)
+			if err != nil {
+				return nil, fmt.Errorf("%s at %d %%: %w", c.name, part, err)
+			}
+			rows = append(rows, more...)
+		}
+	}
+	return rows, nil
+}
+
+// startFilled starts a system and writes every key of the dataset.
+func (b *run) startFilled(ctx context.Context, s system) (*instance, error) {
+	in, err := s.start(ctx, filepath.Join(b.dir, s.name()))
+	if err != nil {
+		return nil, err
+	}
+	key := func(i int) []byte { return b.data.keys[i%len(b.data.keys)].raw }
+	value := func(i int) []byte { return b.data.values[i%len(b.data.values)].raw }
+	if _, err := fillStore(ctx, s, in, len(b.data.keys), key, value); err != nil {
+		_ = in.stop()
+		return nil, fmt.Errorf("fill %s: %w", s.name(), err)
+	}
+	return in, nil
+}
+
+// closed finds how much each system answers when every connection is busy.
+func (b *run) closed(ctx context.Context, c contest, ours, peer *side) ([]row, error) {
+	for round := range b.plan.rounds {
+		for _, turn := range []struct {
+			*side
+			mix load.Mix
+		}{{ours, c.ours}, {peer, c.peer}} {
+			if round == 0 {
+				turn.rates, turn.p99s = nil, nil
+				warm := load.Options{URL: turn.url, Connections: c.connections, Duration: b.plan.warmup, Mix: turn.mix}
+				if _, err := load.Run(ctx, warm); err != nil {
+					return nil, err
+				}
+			}
+			res, err := b.load(ctx, c.name, turn.side, load.Options{
+				URL: turn.url, Connections: c.connections, Duration: b.plan.duration, Seed: uint64(round) + 1, Mix: turn.mix, //nolint:gosec // small
+			})
+			if err != nil {
+				return nil, err
+			}
+			if res.Bytes < res.OK*c.bodies {
+				return nil, fmt.Errorf("%s answered %d requests with %d bytes: values are missing", turn.system.name(), res.OK, res.Bytes)
+			}
+			turn.rates = append(turn.rates, res.Rate())
+			turn.p99s = append(turn.p99s, milliseconds(res.Latency.Percentile(99)))
+		}
+	}
+	const method = "closed loop, %d connections kept alive, values of %d bytes, %d keys chosen at random, %d × %v each in turns, medians"
+	args := []any{c.connections, valueBytes, b.plan.keys, b.plan.rounds, b.plan.duration}
+	var rate, p99 target
+	if c.least > 0 {
+		rate, p99 = ratioAtLeast(c.least), ratioAtMost(1)
+	}
+	return []row{
+		newRow(c.name, "requests/s", ours.rates, peer.rates, peer.system.name(), rate, method, args...),
+		newRow(c.name+": p99", "ms", ours.p99s, peer.p99s, peer.system.name(), p99, method, args...),
+	}, nil
+}
+
+// openConnections are enough that a request rarely waits for one.
+const openConnections = 256
+
+// open measures latency at a part of the rate that each system reached itself.
+func (b *run) open(ctx context.Context, c contest, ours, peer *side, part int) ([]row, error) {
+	var p50s, p99s [2][]float64
+	sides := []*side{ours, peer}
+	rates := [2]float64{}
+	for i, s := range sides {
+		rates[i] = median(s.rates) * float64(part) / 100
+	}
+	for round := range b.plan.rounds {
+		for i, mix := range []load.Mix{c.ours, c.peer} {
+			res, err := b.load(ctx, fmt.Sprintf("%s, open loop at %d %%", c.name, part), sides[i], load.Options{
+				URL: sides[i].url, Connections: openConnections, Rate: rates[i], Duration: b.plan.duration, Seed: uint64(round) + 1, Mix: mix, //nolint:gosec // small
+			})
+			if err != nil {
+				return nil, err
+			}
+			p50s[i] = append(p50s[i], milliseconds(res.Latency.Percentile(50)))
+			p99s[i] = append(p99s[i], milliseconds(res.Latency.Percentile(99)))
+		}
+	}
+	name := fmt.Sprintf("%s open loop, %d %%", c.name[:3], part)
+	const method = "open loop, %.0f/s ours and %.0f/s the peer, %d %% of what each reached in the closed loop; latency from the time each request was due; up to %d connections, %d × %v each in turns, medians"
+	args := []any{rates[0], rates[1], part, openConnections, b.plan.rounds, b.plan.duration}
+	return []row{
+		newRow(name+": p50", "ms", p50s[0], p50s[1], peer.system.name(), target{}, method, args...),
+		newRow(name+": p99", "ms", p99s[0], p99s[1], peer.system.name(), target{}, method, args...),
+	}, nil
+}
+
+// load runs one measurement and says on standard error what it was, with the
+// processor time that generator and server took for each request.
+func (b *run) load(ctx context.Context, name string, s *side, o load.Options) (load.Result, error) {
+	own, server := ownCPU(), s.cpu()
+	res, err := load.Run(ctx, o)
+	if err == nil {
+		err = complaint(res)
+	}
+	if err != nil {
+		return res, fmt.Errorf("%s: %w", s.system.name(), err)
+	}
+	per := func(d time.Duration) time.Duration {
+		return (d / time.Duration(max(res.OK, 1))).Round(100 * time.Nanosecond)
+	}
+	fmt.Fprintf(os.Stderr, "%-36s %-7s %8.0f/s  %v  cpu/request: generator %v, server %v\n",
+		name, s.system.name(), res.Rate(), res.Latency, per(ownCPU()-own), per(s.cpu()-server))
+	return res, nil
+}
+
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
