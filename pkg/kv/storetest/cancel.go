@@ -21,10 +21,16 @@ var cancelTests = []test{
 				_, err := s.Store.Get(ctx, s.ns, "k", kv.ReadOptions{Consistency: kv.Strong})
 				return err
 			},
-			"list":    func() error { _, err := s.Store.List(ctx, s.ns, kv.ListQuery{Limit: 1}); return err },
-			"apply":   func() error { _, err := s.Store.Apply(ctx, s.ns, putOp("k", "2"), kv.Identity{}); return err },
-			"batch":   func() error { _, err := s.Store.Batch(ctx, s.ns, []kv.Operation{putOp("k", "2")}, kv.Identity{}); return err },
-			"txn":     func() error { _, err := s.Store.Txn(ctx, s.ns, kv.Txn{Success: []kv.Operation{putOp("k", "2")}}, kv.Identity{}); return err },
+			"list":  func() error { _, err := s.Store.List(ctx, s.ns, kv.ListQuery{Limit: 1}); return err },
+			"apply": func() error { _, err := s.Store.Apply(ctx, s.ns, putOp("k", "2"), kv.Identity{}); return err },
+			"batch": func() error {
+				_, err := s.Store.Batch(ctx, s.ns, []kv.Operation{putOp("k", "2")}, kv.Identity{})
+				return err
+			},
+			"txn": func() error {
+				_, err := s.Store.Txn(ctx, s.ns, kv.Txn{Success: []kv.Operation{putOp("k", "2")}}, kv.Identity{})
+				return err
+			},
 			"version": func() error { _, err := s.Store.Version(ctx, s.ns, "k", 1); return err },
 			"history": func() error { _, err := s.Store.History(ctx, s.ns, "k", kv.HistoryQuery{Limit: 1}); return err },
 			"changes": func() error { _, err := s.Store.Changes(ctx, s.ns, kv.ChangeQuery{Limit: 1}); return err },

@@ -285,6 +285,8 @@ var changeTests = []test{
 				for i := range each {
 					if _, err := s.apply(putOp(fmt.Sprintf("k%d", (w+i)%5), "1")); err != nil {
 						s.Errorf("put: %v", err)
+						cancel()
+						return
 					}
 				}
 			})

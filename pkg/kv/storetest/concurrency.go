@@ -100,9 +100,10 @@ var concurrencyTests = []test{
 
 	{"concurrent puts of one key have each their version and change", func(s *space) {
 		var mu sync.Mutex
+		var puts atomic.Int64
 		versions := map[kv.Version]string{}
-		s.contend(func(who int) error {
-			value := fmt.Sprintf("%d %d", who, len(versions))
+		s.contend(func(int) error {
+			value := fmt.Sprint(puts.Add(1))
 			res, err := s.apply(putOp("k", value))
 			mu.Lock()
 			defer mu.Unlock()

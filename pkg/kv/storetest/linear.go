@@ -101,7 +101,11 @@ func exerciseLinearizability(s *space) {
 				}
 				c.expect = known[c.key]
 				op := porcupine.Operation{ClientId: client, Input: c, Call: int64(time.Since(began))}
-				a := s.call(c, kv.Consistency(random.IntN(2))) //nolint:gosec // Shared or Strong
+				consistency := kv.Strong
+				if !s.SharedLags && random.IntN(2) == 0 {
+					consistency = kv.Shared
+				}
+				a := s.call(c, consistency)
 				op.Return, op.Output = int64(time.Since(began)), a
 				if a.code == "" {
 					known[c.key] = a.version

@@ -24,6 +24,11 @@ type Harness struct {
 	// to live and polls, and leaves out what needs an exact moment.
 	Clock *Clock
 
+	// SharedLags says that a Shared read may miss a write under way that a
+	// Strong read has shown already, as it may behind a cache that forgets the
+	// marks of writes. It sees every acknowledged write all the same.
+	SharedLags bool
+
 	// Reopen closes the store and opens it again on the same data, with the
 	// same clock. Nil leaves out what needs it.
 	Reopen func(t *testing.T) Harness
