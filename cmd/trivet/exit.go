@@ -28,6 +28,12 @@ const exitCodesHelp = `Exit codes:
 // usageError is a mistake on the command line.
 type usageError struct{ error }
 
+// serverError is a failure of a server that runs in this process. Codes within
+// it speak to its clients, not to whoever started it.
+type serverError struct{ cause error }
+
+func (e serverError) Error() string { return e.cause.Error() }
+
 func exitCode(err error) int {
 	var usage usageError
 	var variable *config.Error
@@ -52,8 +58,8 @@ func exitCode(err error) int {
 
 // message is what is printed of an error.
 func message(err error) string {
-	var e *kv.Error
-	if !errors.As(err, &e) {
+	e, ok := err.(*kv.Error) //nolint:errorlint // one that is wrapped has a text around it
+	if !ok {
 		return err.Error()
 	}
 	text := e.Detail

@@ -46,6 +46,9 @@ of --file, or, without either, what is read from standard input.`,
 				return kv.CheckTTL("ttl", ttl)
 			}
 			if cmd.Flags().Changed("if-match") {
+				if ifAbsent {
+					return usageError{errors.New("--if-match and --if-absent exclude each other")}
+				}
 				op.If.Versions = []kv.Version{kv.Version(ifMatch)}
 			}
 			return t.request(cmd, flags, func(ctx context.Context, c *client.Client) error {
@@ -59,7 +62,6 @@ of --file, or, without either, what is read from standard input.`,
 	cmd.Flags().BoolVar(&ifAbsent, "if-absent", false, "write only if the key does not exist")
 	cmd.Flags().StringVar(&contentType, "content-type", "", "media type of the value")
 	cmd.Flags().StringToStringVar(&meta, "meta", nil, "metadata, NAME=VALUE; may be given more than once")
-	cmd.MarkFlagsMutuallyExclusive("if-match", "if-absent")
 	return cmd
 }
 

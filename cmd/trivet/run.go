@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -75,7 +76,7 @@ func (t *terminal) run(ctx context.Context, flags runFlags) error {
 	defer stop()
 	var data *service.Service
 	settings.Started = func() { fmt.Fprintf(t.out, "listening on http://%s\n", data.Addr()) }
-	return process.Run(ctx, settings, func(ctx context.Context, host *process.Host) error {
+	err = process.Run(ctx, settings, func(ctx context.Context, host *process.Host) error {
 		background, err := worker.New(worker.Options{
 			Store:      host.Backends.Store,
 			Maintainer: host.Backends.Maintainer,
@@ -94,6 +95,11 @@ func (t *terminal) run(ctx context.Context, flags runFlags) error {
 		}
 		return host.Start(ctx, "data API", data)
 	})
+	var variable *config.Error
+	if err != nil && !errors.As(err, &variable) {
+		return serverError{err}
+	}
+	return err
 }
 
 // environ puts the defaults of run under an environment and its flags over it.

@@ -146,11 +146,21 @@ func open[T any](variable string, u config.URL, openers map[string]opener[T], op
 			"unknown scheme %q; supported: %s", scheme, strings.Join(supported, ", "))}
 	}
 	backend, err := openBackend(u.Parsed(), opts)
-	if err != nil {
-		return none, &config.Error{Name: variable, Problem: reason(err)}
+	var malformed *urlError
+	switch {
+	case errors.As(err, &malformed):
+		return none, &config.Error{Name: variable, Problem: malformed.problem}
+	case err != nil:
+		return none, fmt.Errorf("%s: %s", variable, reason(err))
 	}
 	return backend, nil
 }
+
+// urlError is a URL that its backend cannot mean, which is for whoever wrote
+// the configuration; other errors are the backend's own.
+type urlError struct{ problem string }
+
+func (e *urlError) Error() string { return e.problem }
 
 // reason gives an error as a line for the operator: without its code, which is
 // for programs.
@@ -159,7 +169,7 @@ func reason(err error) string {
 	if !errors.As(err, &e) {
 		return err.Error()
 	}
-	if e.Cause == nil {
+	if e.Cause == nil || strings.Contains(e.Detail, e.Cause.Error()) {
 		return e.Detail
 	}
 	return e.Detail + ": " + e.Cause.Error()

@@ -1,7 +1,6 @@
 package backends
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -57,7 +56,7 @@ func openJetStream(u *url.URL, opts Options) (broker.Broker, error) {
 
 func openMemory(u *url.URL, opts Options) (cache.Cache, error) {
 	if u.Host != "" || u.Path != "" {
-		return nil, fmt.Errorf("it names a place; expected %s://?size=64MiB", u.Scheme)
+		return nil, &urlError{fmt.Sprintf("it names a place; expected %s://?size=64MiB", u.Scheme)}
 	}
 	if err := parameters(u, "size"); err != nil {
 		return nil, err
@@ -65,7 +64,7 @@ func openMemory(u *url.URL, opts Options) (cache.Cache, error) {
 	var size config.Bytes
 	if text := u.Query().Get("size"); text != "" {
 		if err := size.UnmarshalText([]byte(text)); err != nil || size == 0 {
-			return nil, errors.New("the size is malformed; expected a size such as 64MiB")
+			return nil, &urlError{"the size is malformed; expected a size such as 64MiB"}
 		}
 	}
 	c, err := memory.New(memory.Options{MaxBytes: int64(size), Metrics: opts.Registerer})
@@ -78,7 +77,7 @@ func openMemory(u *url.URL, opts Options) (cache.Cache, error) {
 // directory gives the directory that SCHEME:///DIRECTORY names.
 func directory(u *url.URL) (string, error) {
 	if u.Host != "" || u.Opaque != "" || !filepath.IsAbs(u.Path) || filepath.Clean(u.Path) == "/" {
-		return "", fmt.Errorf("it names no directory; expected %s:///DIRECTORY, an absolute path", u.Scheme)
+		return "", &urlError{fmt.Sprintf("it names no directory; expected %s:///DIRECTORY, an absolute path", u.Scheme)}
 	}
 	return filepath.Clean(u.Path), parameters(u)
 }
@@ -87,7 +86,7 @@ func directory(u *url.URL) (string, error) {
 func parameters(u *url.URL, known ...string) error {
 	for name := range u.Query() {
 		if !slices.Contains(known, name) {
-			return fmt.Errorf("unknown parameter %q", name)
+			return &urlError{fmt.Sprintf("unknown parameter %q", name)}
 		}
 	}
 	return nil

@@ -106,12 +106,21 @@ func (h *Host) wait(ctx context.Context) error {
 	}
 }
 
+// stop stops the services within the time-out, and closes the backends
+// whatever became of that: they wait for what they have begun to write.
 func (h *Host) stop(timeout time.Duration) error {
 	began := time.Now()
 	h.Readiness.Drain()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	if err := errors.Join(h.services.Stop(ctx), h.Backends.Close()); err != nil {
+	err := h.services.Stop(ctx)
+	if err != nil {
+		h.Logger.Error("not everything stopped", "error", err)
+		if ctx.Err() != nil {
+			err = fmt.Errorf("the stop took longer than %v: what was still under way was cut off", timeout)
+		}
+	}
+	if err := errors.Join(err, h.Backends.Close()); err != nil {
 		return err
 	}
 	h.Logger.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
