@@ -57,30 +57,31 @@ func (c *call) readBody(what string, limit int64) ([]byte, error) {
 	case length > limit:
 		return nil, tooLarge(what, limit)
 	}
-	body := bodyReader{call: c, control: http.NewResponseController(c.w)}
-	defer body.finish()
+	var data []byte
+	var err error
 	if length > 0 {
-		return body.known(length)
+		data, err = c.readKnown(length)
+	} else {
+		data, err = c.readUnknown(what, limit)
 	}
-	return body.unknown(what, limit)
+	if err == nil {
+		// net/http goes on to watch the connection for its end, without a deadline.
+		_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{})
+	}
+	c.extendWrite() // the time for the answer begins now
+	return data, err
 }
 
 func tooLarge(what string, limit int64) error {
 	return &kv.Error{Code: kv.CodeTooLarge, Field: "body", Detail: what + " is larger than " + sizeText(limit)}
 }
 
-// bodyReader reads one body as long as it makes progress.
-type bodyReader struct {
-	call    *call
-	control *http.ResponseController
-}
-
-func (b *bodyReader) known(length int64) ([]byte, error) {
-	if err := b.call.reserve(length); err != nil {
+func (c *call) readKnown(length int64) ([]byte, error) {
+	if err := c.reserve(length); err != nil {
 		return nil, err
 	}
 	buf := make([]byte, length)
-	n, err := b.fill(buf)
+	n, err := c.fill(buf)
 	switch {
 	case int64(n) == length:
 		return buf, nil
@@ -90,44 +91,43 @@ func (b *bodyReader) known(length int64) ([]byte, error) {
 	return nil, brokenBody(err)
 }
 
-// unknown reads a body without a declared length, up to one byte above the
+// readUnknown reads a body without a declared length, up to one byte above the
 // limit.
-func (b *bodyReader) unknown(what string, limit int64) ([]byte, error) {
+func (c *call) readUnknown(what string, limit int64) ([]byte, error) {
 	var buf []byte
 	for size := int64(firstChunk); ; size *= 2 {
 		size = min(size, limit+1)
-		if err := b.call.reserve(size - int64(cap(buf))); err != nil {
+		if err := c.reserve(size - int64(cap(buf))); err != nil {
 			return nil, err
 		}
 		have := len(buf)
 		grown := make([]byte, size)
 		copy(grown, buf)
-		n, err := b.fill(grown[have:])
+		n, err := c.fill(grown[have:])
 		buf = grown[:have+n]
 		switch {
+		case int64(len(buf)) > limit:
+			return nil, tooLarge(what, limit)
 		case errors.Is(err, io.EOF):
 			return trim(buf), nil
 		case err != nil:
 			return nil, brokenBody(err)
-		case int64(len(buf)) > limit:
-			return nil, tooLarge(what, limit)
 		}
 	}
 }
 
 // fill reads until buf is full, or to the body's end, which is io.EOF.
-func (b *bodyReader) fill(buf []byte) (int, error) {
-	b.extend()
+func (c *call) fill(buf []byte) (int, error) {
 	read, since := 0, 0
 	for read < len(buf) {
-		n, err := b.call.r.Body.Read(buf[read:])
+		n, err := c.r.Body.Read(buf[read:])
 		read += n
 		since += n
 		if err != nil {
 			return read, err
 		}
 		if since >= progress {
-			b.extend()
+			c.awaitBody()
 			since = 0
 		}
 	}
@@ -143,17 +143,11 @@ func trim(buf []byte) []byte {
 	return buf
 }
 
-// extend gives the client time for the next part. A connection without
-// deadlines has its own ways to end.
-func (b *bodyReader) extend() {
-	_ = b.control.SetReadDeadline(time.Now().Add(b.call.server.opts.BodyTimeout))
-}
-
-// finish takes the deadline away: net/http goes on to watch the connection for
-// its end while the request is worked on. And the answer's time begins now.
-func (b *bodyReader) finish() {
-	_ = b.control.SetReadDeadline(time.Time{})
-	b.call.extendWrite()
+// awaitBody gives the client time for the next part of the body. It is called
+// before anything else for every request that has one: net/http reads what the
+// handler has left of it before it answers.
+func (c *call) awaitBody() {
+	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(c.server.opts.BodyTimeout))
 }
 
 func brokenBody(err error) error {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -315,3 +316,29 @@ func (r *rig) dial() net.Conn {
 
 // patience is how long a test waits for what has to happen.
 const patience = 20 * time.Second
+
+// metric gives the sum of a metric over all its labels that have the values
+// given.
+func (r *rig) metric(name string, labels ...string) float64 {
+	r.t.Helper()
+	families, err := r.registry.Gather()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	sum := 0.0
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			values := []string{}
+			for _, label := range m.GetLabel() {
+				values = append(values, label.GetValue())
+			}
+			if !slices.ContainsFunc(labels, func(label string) bool { return !slices.Contains(values, label) }) {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return sum
+}

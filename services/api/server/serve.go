@@ -53,6 +53,9 @@ func (s *Server) handle(g *gin.Context, r *route) {
 	if !r.endless {
 		c.deadline = start.Add(s.opts.RequestTimeout)
 	}
+	if g.Request.ContentLength != 0 {
+		c.awaitBody()
+	}
 	h := g.Writer.Header()
 	h["X-Request-Id"] = []string{c.id}
 	if s.draining.Load() {
