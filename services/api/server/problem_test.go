@@ -181,7 +181,7 @@ func TestEveryRefusalIsAnExactProblem(t *testing.T) {
 		{"large increment", post, key + "/increment", nil, strings.Repeat(" ", 16<<10+1), 413, kv.CodeTooLarge, "body", "the body is larger than 16 KiB"},
 
 		// Media types of JSON.
-		{"form", post, "/v1/batch/ns", headers("Content-Type", "application/x-www-form-urlencoded"), "{}", 415, kv.CodeUnsupportedMediaType, "Content-Type", notJSON},
+		{"plain text", post, "/v1/batch/ns", headers("Content-Type", "text/plain"), "{}", 415, kv.CodeUnsupportedMediaType, "Content-Type", notJSON},
 		{"malformed media type", post, key + "/increment", headers("Content-Type", ";"), `{"by":1}`, 415, kv.CodeUnsupportedMediaType, "Content-Type", notJSON},
 		{"text", put, "/v1/namespaces/ns", headers("Content-Type", "text/plain"), "{}", 415, kv.CodeUnsupportedMediaType, "Content-Type", notJSON},
 
