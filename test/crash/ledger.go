@@ -283,7 +283,7 @@ func (l *ledger) hold(k *keyState, ch change, w *write) {
 		l.violate(disorder, at, "position %d is of %s, and position %d before it of %s", ch.Position, w, k.latest.position, k.latest)
 	}
 	if w.seq < k.order[w.worker] {
-		l.violate(disorder, at, "version %d at position %d is an earlier write of its worker than the one before", ch.Version, ch.Position)
+		l.violate(disorder, at, "position %d is of %s, behind write %d of the same worker", ch.Position, w, k.order[w.worker])
 	}
 	k.order[w.worker] = w.seq
 	if k.latest == nil || w.request.start > k.latest.request.start {

@@ -49,11 +49,13 @@ func crash(ctx context.Context, binary string, rounds int, seed uint64, load tim
 	}
 	logf("seed %d, directory %s", seed, dir)
 	done, err := kill9(ctx, config{
-		server: &process{binary: binary, dir: filepath.Join(dir, "data"), log: filepath.Join(dir, "trivet.log")},
+		victim: &process{binary: binary, dir: filepath.Join(dir, "data"), log: filepath.Join(dir, "trivet.log")},
 		rounds: rounds,
 		seed:   seed,
 		load:   load,
 		logf:   logf,
+
+		applyWithin: 30 * time.Second,
 	})
 	logf("%s", done)
 	if err != nil {

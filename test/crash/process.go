@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// server is what is killed.
-type server interface {
+// victim is the server that is killed.
+type victim interface {
 	// launch begins to start it, on what it kept from before.
 	launch() error
 	// ready waits until it serves, and gives its address.

@@ -12,11 +12,15 @@ import (
 
 // config describes a run.
 type config struct {
-	server server
+	victim victim
 	rounds int
 	seed   uint64
 	load   time.Duration // of a round on average, before the kill
 	logf   func(format string, args ...any)
+
+	// applyWithin is how long accepted writes may take to be applied once
+	// nothing else is going on.
+	applyWithin time.Duration
 }
 
 // report is what a run did.
@@ -68,9 +72,11 @@ func kill9(ctx context.Context, cfg config) (report, error) {
 		ledger: r.ledger,
 		rng:    r.rng,
 		fences: &worker{id: len(r.workers), since: since, rng: r.rng},
+
+		applyWithin: cfg.applyWithin,
 	}
 	err := r.all(ctx)
-	if killed := r.server.kill(); err == nil {
+	if killed := r.victim.kill(); err == nil {
 		err = killed
 	}
 	r.report.changes = r.ledger.seen
@@ -123,7 +129,7 @@ func (r *run) round(ctx context.Context) error {
 	// A kill during recovery, or before the server has opened its data.
 	early := 0
 	for ; r.rng.IntN(2) == 0 && early < 3; early++ {
-		if err := r.server.launch(); err != nil {
+		if err := r.victim.launch(); err != nil {
 			return err
 		}
 		pause(ctx, time.Duration(r.rng.Int64N(int64(r.startup)*5/4+1)))
@@ -182,10 +188,10 @@ func (r *run) conclude(ctx context.Context) error {
 
 func (r *run) start(ctx context.Context) error {
 	begin := time.Now()
-	if err := r.server.launch(); err != nil {
+	if err := r.victim.launch(); err != nil {
 		return err
 	}
-	url, err := r.server.ready(ctx)
+	url, err := r.victim.ready(ctx)
 	if err != nil {
 		return &broken{[]violation{{fault: ended, detail: err.Error()}}}
 	}
@@ -196,7 +202,7 @@ func (r *run) start(ctx context.Context) error {
 
 func (r *run) kill() error {
 	r.report.kills++
-	if err := r.server.kill(); err != nil {
+	if err := r.victim.kill(); err != nil {
 		return &broken{[]violation{{fault: ended, detail: err.Error()}}}
 	}
 	if c := r.verifier.client; c != nil {

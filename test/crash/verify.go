@@ -24,16 +24,13 @@ type clock = time.Duration
 // forever is the end of what has no known end.
 const forever = clock(math.MaxInt64)
 
-// applyWithin is how long accepted writes may take to be applied once nothing
-// else is going on.
-const applyWithin = 30 * time.Second
-
 // verifier holds a running server against the ledger.
 type verifier struct {
 	*ledger
-	client *client
-	fences *worker
-	rng    *rand.Rand
+	client      *client
+	fences      *worker
+	rng         *rand.Rand
+	applyWithin time.Duration
 
 	mu      sync.Mutex // of ledger.found while checks run side by side
 	held    []*request // fences whose change has not been read
@@ -105,7 +102,7 @@ func (v *verifier) round(ctx context.Context, made []*request, retried func(*req
 
 // await waits until every accepted write was applied, and notes its version.
 func (v *verifier) await(ctx context.Context, made []*request) error {
-	ctx, cancel := context.WithTimeout(ctx, applyWithin)
+	ctx, cancel := context.WithTimeout(ctx, v.applyWithin)
 	defer cancel()
 	var waiting []*request
 	for _, r := range made {
@@ -121,7 +118,7 @@ func (v *verifier) await(ctx context.Context, made []*request) error {
 				return nil
 			}
 			if ctx.Err() != nil {
-				v.report(lost, place{r.ns, r.writes[0].key}, "accepted as %s and not applied within %v", r.operation, applyWithin)
+				v.report(lost, place{r.ns, r.writes[0].key}, "accepted as %s and not applied within %v", r.operation, v.applyWithin)
 				return nil
 			}
 			if err != nil {

@@ -223,20 +223,29 @@ func nextTxn(_ context.Context, w *worker, _ *client) *request {
 	return r
 }
 
-// nextBatch mixes writes of the worker's own keys, some of one key.
+// nextBatch mixes writes of the worker's own keys. Some are of one key, unless
+// the batch can be repeated: then what was refused the first time runs again,
+// behind what was made.
 func nextBatch(_ context.Context, w *worker, _ *client) *request {
-	var writes []*write
+	r := w.request(batch, 0.5)
+	seen := map[string]bool{}
 	for range 2 + w.rng.IntN(9) {
+		key, counter := w.own("batch", 6), w.own("batch counter", 2)
+		if r.idempotencyKey != "" && (seen[key] || seen[counter]) {
+			continue
+		}
+		write := w.put(key)
 		switch w.rng.IntN(6) {
 		case 0:
-			writes = append(writes, w.delete(w.own("batch", 6)))
+			write = w.delete(key)
 		case 1:
-			writes = append(writes, w.increment(w.own("batch counter", 2)))
-		default:
-			writes = append(writes, w.put(w.own("batch", 6)))
+			write = w.increment(counter)
 		}
+		seen[write.key] = true
+		write.request = r
+		r.writes = append(r.writes, write)
 	}
-	return w.request(batch, 0.5, writes...)
+	return r
 }
 
 // nextAsync queues writes of the worker's own keys.
