@@ -35,7 +35,9 @@ type Options struct {
 	MaxBytes int64
 
 	// SegmentBytes is how much is kept before settled messages are removed, and
-	// what a start after a crash reads again. Default 16 MiB.
+	// what a start after a crash reads again. Default and most are 8 MiB, which
+	// the server keeps in one file: the file's directory entry is synced when
+	// the segment is made, and the server would not sync that of a second one.
 	SegmentBytes int64
 
 	// A message that has to come again comes after RetryMin, then after twice
@@ -53,8 +55,8 @@ func (o Options) withDefaults() Options {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = 4 << 30
 	}
-	if o.SegmentBytes == 0 {
-		o.SegmentBytes = 16 << 20
+	if o.SegmentBytes <= 0 || o.SegmentBytes > maxSegmentBytes {
+		o.SegmentBytes = maxSegmentBytes
 	}
 	if o.RetryMin == 0 {
 		o.RetryMin = 50 * time.Millisecond
@@ -90,8 +92,9 @@ type Broker struct {
 var _ broker.Broker = (*Broker)(nil)
 
 const (
-	lockFileName = "lock"
-	dirMode      = 0o700
+	lockFileName    = "lock"
+	dirMode         = 0o700
+	maxSegmentBytes = 8 << 20 // a block of the server's file store
 )
 
 // Open opens the queue in a directory, which it makes when there is none. One
@@ -123,8 +126,8 @@ func (b *Broker) open() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
-	b.journal, err = openJournal(ctx, b.embedded.js, b.state.get(), b.state.known(), b.options.SegmentBytes)
-	if err != nil {
+	b.journal = newJournal(b.embedded.js, b.dir, b.options.SegmentBytes)
+	if err := b.journal.open(ctx, b.state.get(), b.state.known()); err != nil {
 		return err
 	}
 	b.dead = &deadLetters{js: b.embedded.js, logger: b.options.Logger, dir: b.dir}
@@ -168,22 +171,35 @@ func (b *Broker) Stats(ctx context.Context) (broker.Stats, error) {
 	if err != nil {
 		return broker.Stats{}, err
 	}
-	view := b.backlog.view()
+	view, oldest, err := b.oldest(ctx)
+	if err != nil {
+		return broker.Stats{}, err
+	}
 	stats := broker.Stats{
 		Ready:     int64(b.journal.end()-view.end) + int64(view.waiting), //nolint:gosec // a count
 		Unsettled: int64(view.unsettled),
 		Dead:      dead,
 	}
-	oldest := view.oldest
-	if oldest.IsZero() && stats.Ready > 0 {
-		if oldest, err = b.publishedAt(ctx, view.end); err != nil {
-			return broker.Stats{}, err
-		}
-	}
 	if !oldest.IsZero() {
 		stats.OldestAge = max(b.options.Now().Sub(oldest), 0)
 	}
 	return stats, nil
+}
+
+// oldest gives a view of the backlog and when its oldest message was published,
+// or the one that is read next; the zero time when there is none.
+func (b *Broker) oldest(ctx context.Context) (backlogView, time.Time, error) {
+	for {
+		view := b.backlog.view()
+		if !view.oldest.IsZero() || b.journal.end() == view.end {
+			return view, view.oldest, nil
+		}
+		at, err := b.publishedAt(ctx, view.end)
+		if err != nil && b.backlog.end() != view.end {
+			continue // it was delivered meanwhile, and its segment removed
+		}
+		return view, at, err
+	}
 }
 
 // publishedAt reads when the message at an offset was published.

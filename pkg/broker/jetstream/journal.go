@@ -24,6 +24,7 @@ import (
 // that is stored at the same moment.
 type journal struct {
 	js           natsjs.JetStream
+	dir          string
 	segmentBytes int64
 
 	mu       sync.Mutex
@@ -57,34 +58,43 @@ func damaged(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errDamaged, fmt.Sprintf(format, args...))
 }
 
-// openJournal reads which segments there are, and holds them against each other
-// and against what is remembered beside them.
-func openJournal(ctx context.Context, js natsjs.JetStream, st state, known bool, segmentBytes int64) (*journal, error) {
-	segments, err := listSegments(ctx, js)
+func newJournal(js natsjs.JetStream, dir string, segmentBytes int64) *journal {
+	return &journal{js: js, dir: dir, segmentBytes: segmentBytes, grown: make(chan struct{})}
+}
+
+// open reads which segments there are, and holds them against each other and
+// against what is remembered beside them.
+func (j *journal) open(ctx context.Context, st state, known bool) error {
+	segments, err := listSegments(ctx, j.js)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	j := &journal{js: js, segmentBytes: segmentBytes, segments: segments, grown: make(chan struct{})}
 	for i, s := range segments {
-		end, err := s.end(ctx)
-		if err != nil {
-			return nil, err
+		if s.records == 0 && i+1 < len(segments) {
+			// Its creation was given up on, and succeeded after all.
+			if err := s.delete(ctx); err != nil {
+				return err
+			}
+			continue
 		}
-		if i+1 < len(segments) && end != segments[i+1].base {
-			return nil, damaged("message %d follows message %d in the segments", segments[i+1].base, int64(end)-1) //nolint:gosec // for people
+		if len(j.segments) > 0 && s.base != j.next {
+			return damaged("message %d follows %d messages in the segments", s.base, j.next)
 		}
-		j.next = end
+		if j.next, err = s.end(ctx); err != nil {
+			return err
+		}
+		j.segments = append(j.segments, s)
 	}
 	if !known {
-		return j, nil
+		return nil
 	}
-	if len(segments) > 0 && segments[0].base > st.settled {
-		return nil, damaged("it begins at message %d, but only those before %d were settled", segments[0].base, st.settled)
+	if len(j.segments) > 0 && j.segments[0].base > st.settled {
+		return damaged("it begins at message %d, but only those before %d were settled", j.segments[0].base, st.settled)
 	}
 	if j.next < st.confirmed {
-		return nil, damaged("it ends before message %d, but %d were confirmed", j.next, st.confirmed)
+		return damaged("it ends before message %d, but %d were confirmed", j.next, st.confirmed)
 	}
-	return j, nil
+	return nil
 }
 
 // first is the offset of the oldest message that is still there.
@@ -139,7 +149,7 @@ func (j *journal) append(ctx context.Context, at time.Time, messages []broker.Me
 		return err
 	}
 	data := record{offset: j.end(), publishedAt: at, messages: messages}.encode()
-	s, err := j.writable(ctx, int64(len(data)))
+	s, err := j.writable(ctx, int64(len(data))+recordOverhead)
 	if err != nil {
 		return err
 	}
@@ -151,7 +161,7 @@ func (j *journal) append(ctx context.Context, at time.Time, messages []broker.Me
 		return err
 	}
 	j.unsure = false
-	j.grow(s, sequence, int64(len(data)), j.end()+uint64(len(messages)))
+	j.grow(s, sequence, int64(len(data))+recordOverhead, j.end()+uint64(len(messages)))
 	return nil
 }
 
@@ -207,6 +217,9 @@ func (j *journal) writable(ctx context.Context, size int64) (*segment, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := syncDirectories(j.dir); err != nil {
+		return nil, errors.Join(err, s.delete(ctx))
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.segments = append(j.segments, s)
@@ -253,28 +266,30 @@ func (j *journal) locate(ctx context.Context, offset uint64) (position, error) {
 
 // read gives the messages at a position and the position behind them: whole
 // records, until they have maxMessages or maxBytes, and none when there are no
-// more.
+// more. An error comes once the messages before it were given.
 func (j *journal) read(ctx context.Context, at position, maxMessages, maxBytes int) ([]stored, position, error) {
 	var messages []stored
 	for bytes := 0; len(messages) < maxMessages && bytes < maxBytes; {
-		var more bool
-		if at, more = j.step(at); !more {
+		next, more := j.step(at)
+		if !more {
 			break
 		}
-		r, err := at.segment.read(ctx, at.record)
-		if err != nil {
-			return nil, at, err
+		r, err := next.segment.read(ctx, next.record)
+		if err == nil && (r.offset > at.offset || r.end() <= at.offset) {
+			err = damaged("record %d of segment %d holds messages %d to %d, not %d",
+				next.record, next.segment.base, r.offset, r.end()-1, at.offset)
 		}
-		if r.offset > at.offset || r.end() <= at.offset {
-			return nil, at, damaged("record %d of segment %d holds messages %d to %d, not %d",
-				at.record, at.segment.base, r.offset, r.end()-1, at.offset)
+		if err != nil {
+			if len(messages) > 0 {
+				err = nil
+			}
+			return messages, at, err
 		}
 		for i, m := range r.messages[at.offset-r.offset:] {
 			bytes += messageBytes(m)
 			messages = append(messages, stored{Message: m, offset: at.offset + uint64(i), publishedAt: r.publishedAt}) //nolint:gosec // a slice's index
 		}
-		at.offset = r.end()
-		at.record++
+		at = position{offset: r.end(), segment: next.segment, record: next.record + 1}
 	}
 	return messages, at, nil
 }

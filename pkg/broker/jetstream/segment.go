@@ -1,9 +1,11 @@
 package jetstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,12 +14,12 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 )
 
-// segment is one stream of the queue. Its name says the offset of its first
-// message.
+// segment is one stream of the queue.
 type segment struct {
 	js      natsjs.JetStream
 	stream  natsjs.Stream
-	base    uint64
+	name    string
+	base    uint64 // offset of its first message
 	records uint64 // sequence number of the last record; guarded by the journal
 	bytes   int64  // guarded by the journal
 }
@@ -25,40 +27,61 @@ type segment struct {
 const (
 	segmentPrefix  = "queue-"
 	segmentSubject = "queue."
+
+	// recordOverhead is at least what the server's file store adds to a record.
+	recordOverhead = 256
 )
 
-func segmentName(base uint64) string { return fmt.Sprintf("%s%020d", segmentPrefix, base) }
+// segmentName makes a name that was never used before. When a process is killed
+// while it makes a stream, a part of the description stays; a stream made under
+// the same name later would keep that part, and be lost with all its messages
+// at the next start.
+func segmentName(base uint64) string {
+	return fmt.Sprintf("%s%020d-%08x", segmentPrefix, base, rand.Uint32()) //nolint:gosec // no secret
+}
+
+// segmentBase is the inverse of segmentName. It tells false for other streams.
+func segmentBase(name string) (uint64, bool, error) {
+	name, ok := strings.CutPrefix(name, segmentPrefix)
+	if !ok {
+		return 0, false, nil
+	}
+	digits, _, _ := strings.Cut(name, "-")
+	base, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil {
+		return 0, false, damaged("it has a stream named %q", segmentPrefix+name)
+	}
+	return base, true, nil
+}
 
 func listSegments(ctx context.Context, js natsjs.JetStream) ([]*segment, error) {
 	var segments []*segment
 	lister := js.ListStreams(ctx)
 	for info := range lister.Info() {
-		digits, ok := strings.CutPrefix(info.Config.Name, segmentPrefix)
+		base, ok, err := segmentBase(info.Config.Name)
+		if err != nil {
+			return nil, err
+		}
 		if !ok {
 			continue
-		}
-		base, err := strconv.ParseUint(digits, 10, 64)
-		if err != nil {
-			return nil, damaged("it has a stream named %q", info.Config.Name)
 		}
 		st := info.State
 		if st.Msgs != st.LastSeq || st.NumDeleted != 0 {
 			return nil, damaged("segment %d has %d records; it had %d", base, st.Msgs, st.LastSeq)
 		}
-		segments = append(segments, &segment{js: js, base: base, records: st.LastSeq, bytes: int64(st.Bytes)}) //nolint:gosec // bytes on a disk
+		segments = append(segments, &segment{
+			js: js, name: info.Config.Name, base: base, records: st.LastSeq, bytes: int64(st.Bytes), //nolint:gosec // bytes on a disk
+		})
 	}
 	if err := lister.Err(); err != nil {
 		return nil, fmt.Errorf("list the streams: %w", err)
 	}
 	slices.SortFunc(segments, func(a, b *segment) int {
-		if a.base < b.base {
-			return -1
-		}
-		return 1
+		return cmp.Or(cmp.Compare(a.base, b.base), cmp.Compare(a.records, b.records))
 	})
 	for _, s := range segments {
 		var err error
-		if s.stream, err = js.Stream(ctx, segmentName(s.base)); err != nil {
+		if s.stream, err = js.Stream(ctx, s.name); err != nil {
 			return nil, fmt.Errorf("open segment %d: %w", s.base, err)
 		}
 	}
@@ -79,13 +102,13 @@ func createSegment(ctx context.Context, js natsjs.JetStream, base uint64) (*segm
 	if err != nil {
 		return nil, fmt.Errorf("create segment %d: %w", base, err)
 	}
-	return &segment{js: js, stream: stream, base: base}, nil
+	return &segment{js: js, stream: stream, name: name, base: base}, nil
 }
 
 // publish stores a record behind the given one, and gives its sequence number
 // once it is on disk.
 func (s *segment) publish(ctx context.Context, data []byte, after uint64) (uint64, error) {
-	msg := &nats.Msg{Subject: segmentSubject + segmentName(s.base), Data: data}
+	msg := &nats.Msg{Subject: segmentSubject + s.name, Data: data}
 	ack, err := s.js.PublishMsg(ctx, msg, natsjs.WithExpectLastSequence(after), natsjs.WithRetryAttempts(0))
 	if err != nil {
 		return 0, fmt.Errorf("store %d bytes: %w", len(data), err)
@@ -101,6 +124,9 @@ func (s *segment) read(ctx context.Context, sequence uint64) (record, error) {
 	}
 	if err != nil {
 		return record{}, fmt.Errorf("read record %d of segment %d: %w", sequence, s.base, err)
+	}
+	if msg.Sequence != sequence {
+		return record{}, damaged("segment %d has record %d in the place of record %d", s.base, msg.Sequence, sequence)
 	}
 	r, err := decodeRecord(msg.Data)
 	if err != nil {
@@ -131,7 +157,7 @@ func (s *segment) end(ctx context.Context) (uint64, error) {
 }
 
 func (s *segment) delete(ctx context.Context) error {
-	err := s.js.DeleteStream(ctx, segmentName(s.base))
+	err := s.js.DeleteStream(ctx, s.name)
 	if err != nil && !errors.Is(err, natsjs.ErrStreamNotFound) {
 		return fmt.Errorf("delete segment %d: %w", s.base, err)
 	}
