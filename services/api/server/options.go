@@ -50,7 +50,7 @@ type Options struct {
 	Watch  Watcher
 
 	OpenAPI http.Handler // serves /openapi.json
-	Docs    http.Handler // serves /docs
+	Docs    http.Handler // serves /docs and what is below it
 	Metrics http.Handler // serves /metrics
 
 	// Readiness is what /ready answers, here and on the admin listener: Start

@@ -11,6 +11,7 @@ import (
 	"github.com/trivetkv/trivet/pkg/lifecycle"
 	"github.com/trivetkv/trivet/pkg/process"
 	"github.com/trivetkv/trivet/pkg/telemetry"
+	"github.com/trivetkv/trivet/services/api/openapi"
 	"github.com/trivetkv/trivet/services/api/server"
 	"github.com/trivetkv/trivet/services/api/watch"
 )
@@ -29,11 +30,14 @@ func New(cfg config.API, host *process.Host) (*Service, error) {
 		Registerer: host.Metrics,
 		Problem:    server.Problem,
 	})}
+	reference := openapi.Handler()
 	opts := server.Options{
 		Listen:     string(cfg.Listen),
 		Store:      host.Backends.Store,
 		Broker:     host.Backends.Broker,
 		Watch:      s.hub,
+		OpenAPI:    reference,
+		Docs:       reference,
 		Metrics:    telemetry.Handler(host.Metrics),
 		Readiness:  host.Readiness,
 		DrainDelay: cfg.DrainDelay,
