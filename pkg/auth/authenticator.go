@@ -13,17 +13,22 @@ import (
 // RootID is the principal's id of the root token.
 const RootID = "root"
 
+// Issuer vouches for the callers of another system.
+type Issuer interface {
+	Authenticate(ctx context.Context, token string) (*Principal, error)
+}
+
 // Authenticator finds out who sent a request.
 type Authenticator struct {
 	registry *Registry
-	issuer   *Issuer
+	issuer   Issuer
 	root     *Principal
 }
 
 // Options say which credentials an [Authenticator] accepts.
 type Options struct {
 	Registry  *Registry // tokens of the store; nil: none
-	Issuer    *Issuer   // tokens of an OpenID Connect issuer; nil: none
+	Issuer    Issuer    // tokens of another system, such as an OpenID Connect issuer; nil: none
 	RootToken string    // an administrator's token; empty: none
 }
 

@@ -1,6 +1,6 @@
 // Package auth says who calls and what they may do: tokens with scopes, kept
 // in the store and revoked within seconds, a root token from the
-// configuration, and bearer tokens of an OpenID Connect issuer.
+// configuration, and the callers for whom an issuer vouches (auth/oidc).
 package auth
 
 import (

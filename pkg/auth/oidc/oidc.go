@@ -1,4 +1,6 @@
-package auth
+// Package oidc lets the users of an OpenID Connect issuer in: their bearer
+// tokens are verified by the issuer's keys, and a claim says what they may do.
+package oidc
 
 import (
 	"context"
@@ -10,25 +12,26 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 
+	"github.com/trivetkv/trivet/pkg/auth"
 	"github.com/trivetkv/trivet/pkg/kv"
 )
 
 // discoveryTimeout bounds how long a request waits for the issuer's documents.
 const discoveryTimeout = 5 * time.Second
 
-// IssuerOptions say which OpenID Connect tokens are good and what they grant.
-type IssuerOptions struct {
-	URL        string             // of the issuer; its discovery document is below it
-	Audience   string             // that a token has to be for
-	Algorithms []string           // of signatures; empty: RS256 alone
-	Claim      string             // a string or a list of strings, such as groups
-	Roles      map[string][]Scope // what each value of the claim grants
-	Client     *http.Client       // nil: the default one
+// Options say which OpenID Connect tokens are good and what they grant.
+type Options struct {
+	URL        string                  // of the issuer; its discovery document is below it
+	Audience   string                  // that a token has to be for
+	Algorithms []string                // of signatures; empty: RS256 alone
+	Claim      string                  // a string or a list of strings, such as groups
+	Roles      map[string][]auth.Scope // what each value of the claim grants
+	Client     *http.Client            // nil: the default one
 	Now        func() time.Time
 }
 
 // Check refuses options under which nobody, or anybody, could come in.
-func (o IssuerOptions) Check() error {
+func (o Options) Check() error {
 	switch {
 	case o.Audience == "":
 		return errors.New("an audience has to be set, or every token of the issuer would be good")
@@ -43,7 +46,7 @@ func (o IssuerOptions) Check() error {
 		}
 	}
 	for role, scopes := range o.Roles {
-		if err := CheckScopes(scopes); err != nil {
+		if err := auth.CheckScopes(scopes); err != nil {
 			return fmt.Errorf("role %q: %w", role, err)
 		}
 	}
@@ -54,7 +57,7 @@ func (o IssuerOptions) Check() error {
 // issuer, expiry and signature are checked, the issuer's keys are cached and
 // read again when a token names an unknown one.
 type Issuer struct {
-	opts IssuerOptions
+	opts Options
 
 	mu       sync.Mutex
 	verifier *oidc.IDTokenVerifier // nil until the issuer's documents were read
@@ -62,9 +65,9 @@ type Issuer struct {
 	retryAt  time.Time             // before it, nobody waits for an issuer that is down
 }
 
-// NewIssuer makes an issuer. It is reached with the first token, so that one
+// New makes an issuer. It is reached with the first token, so that one
 // that is down does not keep the service from starting.
-func NewIssuer(opts IssuerOptions) (*Issuer, error) {
+func New(opts Options) (*Issuer, error) {
 	if err := opts.Check(); err != nil {
 		return nil, err
 	}
@@ -81,7 +84,7 @@ func NewIssuer(opts IssuerOptions) (*Issuer, error) {
 }
 
 // Authenticate gives the caller whose token this is.
-func (i *Issuer) Authenticate(ctx context.Context, token string) (*Principal, error) {
+func (i *Issuer) Authenticate(ctx context.Context, token string) (*auth.Principal, error) {
 	verifier, err := i.discovered(ctx)
 	if err != nil {
 		return nil, &kv.Error{Code: kv.CodeUnavailable, Detail: "the identity provider does not answer", Cause: err}
@@ -94,14 +97,14 @@ func (i *Issuer) Authenticate(ctx context.Context, token string) (*Principal, er
 	if err := verified.Claims(&claims); err != nil {
 		return nil, &kv.Error{Code: kv.CodeUnauthenticated, Detail: "the bearer token's claims cannot be read", Cause: err}
 	}
-	var scopes []Scope
+	var scopes []auth.Scope
 	for _, value := range stringsOf(claims[i.opts.Claim]) {
 		scopes = append(scopes, i.opts.Roles[value]...)
 	}
 	if len(scopes) == 0 {
 		return nil, kv.Errorf(kv.CodeForbidden, "no value of the bearer token's claim %q grants anything here", i.opts.Claim)
 	}
-	return NewPrincipal("oidc:"+verified.Subject, scopes, verified.Expiry), nil
+	return auth.NewPrincipal("oidc:"+verified.Subject, scopes, verified.Expiry), nil
 }
 
 func (i *Issuer) discovered(ctx context.Context) (*oidc.IDTokenVerifier, error) {

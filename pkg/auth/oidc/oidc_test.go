@@ -1,4 +1,4 @@
-package auth_test
+package oidc_test
 
 import (
 	"crypto/rand"
@@ -15,6 +15,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/trivetkv/trivet/pkg/auth"
+	"github.com/trivetkv/trivet/pkg/auth/oidc"
 	"github.com/trivetkv/trivet/pkg/kv"
 )
 
@@ -64,8 +65,8 @@ func (p *provider) token(t *testing.T, alg jose.SignatureAlgorithm, key any, cla
 	return text
 }
 
-func (p *provider) options() auth.IssuerOptions {
-	return auth.IssuerOptions{
+func (p *provider) options() oidc.Options {
+	return oidc.Options{
 		URL: p.URL, Audience: "trivet", Claim: "groups",
 		Roles: map[string][]auth.Scope{"shop-team": {{Namespace: "shop-*", Access: []auth.Access{auth.Read}}}},
 	}
@@ -78,7 +79,7 @@ func TestIssuerAcceptsOnlyWhatItShould(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issuer, err := auth.NewIssuer(p.options())
+	issuer, err := oidc.New(p.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +130,7 @@ func TestIssuerThatIsDownIsNotWaitedForByEveryRequest(t *testing.T) {
 	now := time.Now()
 	opts := p.options()
 	opts.Now = func() time.Time { return now }
-	issuer, err := auth.NewIssuer(opts)
+	issuer, err := oidc.New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,17 +152,17 @@ func TestIssuerThatIsDownIsNotWaitedForByEveryRequest(t *testing.T) {
 func TestIssuerOptionsThatLetAnybodyInAreRefused(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
-	for name, change := range map[string]func(*auth.IssuerOptions){
-		"no audience":           func(o *auth.IssuerOptions) { o.Audience = "" },
-		"no claim":              func(o *auth.IssuerOptions) { o.Claim = "" },
-		"no roles":              func(o *auth.IssuerOptions) { o.Roles = nil },
-		"a symmetric algorithm": func(o *auth.IssuerOptions) { o.Algorithms = []string{"HS256"} },
-		"no algorithm at all":   func(o *auth.IssuerOptions) { o.Algorithms = []string{"none"} },
-		"a role without access": func(o *auth.IssuerOptions) { o.Roles = map[string][]auth.Scope{"x": {{Namespace: "*"}}} },
+	for name, change := range map[string]func(*oidc.Options){
+		"no audience":           func(o *oidc.Options) { o.Audience = "" },
+		"no claim":              func(o *oidc.Options) { o.Claim = "" },
+		"no roles":              func(o *oidc.Options) { o.Roles = nil },
+		"a symmetric algorithm": func(o *oidc.Options) { o.Algorithms = []string{"HS256"} },
+		"no algorithm at all":   func(o *oidc.Options) { o.Algorithms = []string{"none"} },
+		"a role without access": func(o *oidc.Options) { o.Roles = map[string][]auth.Scope{"x": {{Namespace: "*"}}} },
 	} {
 		opts := p.options()
 		change(&opts)
-		if _, err := auth.NewIssuer(opts); err == nil {
+		if _, err := oidc.New(opts); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
