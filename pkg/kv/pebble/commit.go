@@ -2,7 +2,6 @@ package pebble
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -40,11 +39,31 @@ type group struct {
 // writes, in bytes. When ctx ends first, the function may or may not have been
 // run.
 func (s *Store) commit(ctx context.Context, cost int64, run func(*builder) error) error {
+	if err := s.space.check(false); err != nil {
+		return err
+	}
+	return s.submit(ctx, cost, run)
+}
+
+// commitFreeing is commit for what frees space in the end.
+func (s *Store) commitFreeing(ctx context.Context, run func(*builder) error) error {
+	if err := s.space.check(true); err != nil {
+		return err
+	}
+	return s.submit(ctx, 0, run)
+}
+
+func (s *Store) submit(ctx context.Context, cost int64, run func(*builder) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := s.writable(); err != nil {
-		return err
+	full := s.disk.stuck()
+	select {
+	case <-s.failed:
+		return s.Err()
+	case <-full:
+		return diskFull("a write to %s waits for space; this one was not begun", s.dir)
+	default:
 	}
 	cost = min(cost, maxQueuedBytes)
 	if err := s.memory.Acquire(ctx, cost); err != nil {
@@ -60,22 +79,11 @@ func (s *Store) commit(ctx context.Context, cost int64, run func(*builder) error
 		return r.err
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-s.space.stuck():
-		select {
-		case <-r.done:
-			return r.err
-		default:
-			return s.space.unknown()
-		}
+	case <-full:
+		return diskFull("this write is made once there is space in %s, unless the process ends before", s.dir)
+	case <-s.failed:
+		return s.Err()
 	}
-}
-
-// writable gives the reason why nothing can be written, if there is one.
-func (s *Store) writable() error {
-	if err := s.Err(); err != nil {
-		return err
-	}
-	return s.space.check()
 }
 
 // queue holds requests in the order of their arrival.
@@ -179,42 +187,31 @@ func (s *Store) build(b *builder, requests []*request) *group {
 	}
 	g.touched = b.touched()
 	s.applied.Store(g.head.sequence)
-	if err := s.applyRows(g.rows); err != nil {
+	if err := s.db.ApplyNoSyncWait(g.rows, pebble.Sync); err != nil {
 		s.fail(err)
-		g.rows = nil
 	}
 	return g
-}
-
-// applyRows writes a batch to the log without waiting for it to be synced.
-// Pebble panics when an earlier write to the log has failed.
-func (s *Store) applyRows(rows *pebble.Batch) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("write to the log: %v", r)
-		}
-	}()
-	return s.db.ApplyNoSyncWait(rows, pebble.Sync)
 }
 
 // sync waits for a batch to reach the disk and answers its requests. Groups
 // come in order, so that one without rows answers after everything it saw.
 func (s *Store) sync(g *group) {
-	if g.rows != nil {
+	if g.rows != nil && s.Err() == nil {
 		if err := g.rows.SyncWait(); err != nil {
 			s.fail(err)
-		} else if s.failure.Load() == nil {
-			_ = g.rows.Close() // puts it back into a pool
-			s.committed.record(g.head)
-			s.sequence.raise(g.head.sequence)
-			s.position.raise(int64(g.head.position))
-			s.waiters.notify(g.touched)
-			s.metrics.committed(len(g.requests), time.Since(g.began))
 		}
 	}
 	failure := s.Err()
+	if g.rows != nil && failure == nil {
+		_ = g.rows.Close() // puts it back into a pool
+		s.committed.record(g.head)
+		s.sequence.raise(g.head.sequence)
+		s.position.raise(int64(g.head.position))
+		s.waiters.notify(g.touched)
+		s.metrics.committed(len(g.requests), time.Since(g.began))
+	}
 	for _, r := range g.requests {
-		if failure != nil && (r.err == nil || g.rows == nil) {
+		if failure != nil {
 			r.err = failure
 		}
 		s.memory.Release(r.cost)

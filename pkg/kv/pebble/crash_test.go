@@ -301,7 +301,7 @@ func TestAPowerCutTakesNothingThatWasAcknowledged(t *testing.T) {
 		every           int
 	}{
 		{"one writer, every step", 1, 25, 1},
-		{"many writers", 16, 12, 3},
+		{"many writers", 8, 8, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

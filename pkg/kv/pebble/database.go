@@ -123,14 +123,19 @@ func initialise(db *pebble.DB) error {
 }
 
 // closeDatabase writes out what is in memory, so that the next start has no
-// log to replay.
+// log to replay. It returns early when the disk fails meanwhile: pebble then
+// cannot be closed.
 func (s *Store) closeDatabase() error {
-	var err error
-	if s.failure.Load() == nil {
-		err = s.db.Flush()
+	done := make(chan error, 1)
+	if s.Err() == nil {
+		go func() { done <- errors.Join(s.db.Flush(), s.committed.close(), s.db.Close()) }()
 	}
-	s.space.stop()
-	err = errors.Join(err, s.committed.close(), s.db.Close())
+	var err error
+	select {
+	case err = <-done:
+	case <-s.failed:
+		err = s.Err()
+	}
 	if err != nil {
 		return fmt.Errorf("close the store in %s: %w", s.dir, err)
 	}
@@ -140,7 +145,7 @@ func (s *Store) closeDatabase() error {
 func (s *Store) pebbleOptions(opts Options) *pebble.Options {
 	log := pebbleLogger{store: s, log: opts.Logger}
 	po := &pebble.Options{
-		FS:                          s.space,
+		FS:                          s.disk,
 		Logger:                      log,
 		FormatMajorVersion:          pebble.FormatNewest,
 		CacheSize:                   opts.CacheBytes,
@@ -164,8 +169,7 @@ func (s *Store) pebbleOptions(opts Options) *pebble.Options {
 	return po
 }
 
-// pebbleLogger passes pebble's messages on. What pebble calls fatal fails the
-// store rather than the process.
+// pebbleLogger passes pebble's messages on.
 type pebbleLogger struct {
 	store *Store
 	log   *slog.Logger
@@ -179,13 +183,12 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 	l.log.Error("pebble: " + fmt.Sprintf(format, args...))
 }
 
-// Fatalf must not return from a commit that has failed: pebble would leave its
-// caller waiting for ever.
+// Fatalf fails the store rather than end the process. Pebble expects not to go
+// on from here.
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	err := fmt.Errorf(format, args...)
-	l.store.fail(err)
-	if strings.Contains(format, "commit error") {
-		panic(err)
+	l.store.fail(fmt.Errorf(format, args...))
+	if l.store.disk.armed.Load() {
+		select {}
 	}
 }
 

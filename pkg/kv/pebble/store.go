@@ -65,7 +65,8 @@ type Store struct {
 
 	queue     queue
 	committed committedFile
-	space     *spaceGuard
+	disk      *disk
+	space     space
 	waiters   waiters
 	metrics   *metrics
 	upkeep    sync.Mutex // one Sweep or Compact at a time
@@ -132,7 +133,8 @@ func Open(dir string, opts Options) (*Store, error) {
 		stopped: make(chan struct{}),
 	}
 	s.queue.init()
-	s.space = newSpaceGuard(opts.FS, dir, opts.ReserveBytes)
+	s.disk = newDisk(opts.FS, s.fail)
+	s.space = space{fs: opts.FS, dir: dir, reserve: opts.ReserveBytes}
 	h, err := s.openDatabase(opts)
 	if err != nil {
 		return nil, err
@@ -144,21 +146,27 @@ func Open(dir string, opts Options) (*Store, error) {
 	s.applied.Store(h.sequence)
 	s.sequence.raise(h.sequence)
 	s.position.raise(int64(h.position))
+	s.disk.arm()
 	s.start(newBuilder(s.db, h, opts.Now))
 	return s, nil
 }
 
 // Close waits for the writes under way, writes out what is in memory and lets
-// the directory go. A second Close does nothing.
+// the directory go. A second Close does nothing. A store that has failed stays
+// open until the process ends, so that nobody else writes to its directory.
 func (s *Store) Close() error {
 	s.once.Do(func() {
 		s.queue.close()
 		close(s.closing)
-		<-s.stopped
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.closed = true
+		s.disk.impatient()
+		select {
+		case <-s.stopped:
+		case <-s.failed:
+		}
 		s.metrics.unregister()
+		s.mu.Lock()
+		s.closed = true
+		s.mu.Unlock()
 		s.closeErr = s.closeDatabase()
 	})
 	return s.closeErr
@@ -221,9 +229,9 @@ func (s *Store) awaitDurable(ctx context.Context, w *watermark, n int64) error {
 	if w.load() >= n {
 		return nil
 	}
-	err := w.wait(ctx, n, s.space.stuck())
+	err := w.wait(ctx, n, s.disk.stuck())
 	if errors.Is(err, errStopped) {
-		return s.space.refusal("the last write to what was read is not on disk yet")
+		return diskFull("the last write to what was read waits for space in %s", s.dir)
 	}
 	return err
 }
@@ -248,5 +256,5 @@ func (s *Store) Ping(ctx context.Context) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
-	return s.space.check()
+	return s.space.check(false)
 }

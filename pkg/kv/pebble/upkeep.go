@@ -22,7 +22,7 @@ func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
 		if err != nil || len(lapsed) == 0 {
 			return done, err
 		}
-		if err := s.commit(ctx, 0, func(b *builder) error { return b.sweep(lapsed) }); err != nil {
+		if err := s.commitFreeing(ctx, func(b *builder) error { return b.sweep(lapsed) }); err != nil {
 			return done, err
 		}
 		if done += len(lapsed); done == limit {
@@ -143,7 +143,7 @@ func (s *Store) compactNamespace(ctx context.Context, ns string, limit int) (int
 		if err != nil || len(old) == 0 {
 			return done, err
 		}
-		if err := s.commit(ctx, 0, func(b *builder) error { return b.trim(ns, old) }); err != nil {
+		if err := s.commitFreeing(ctx, func(b *builder) error { return b.trim(ns, old) }); err != nil {
 			return done, err
 		}
 		if done += len(old); done == limit {
@@ -254,7 +254,7 @@ func (s *Store) compactRecords(ctx context.Context, limit int) (int, error) {
 		if err != nil || len(old) == 0 {
 			return done, err
 		}
-		if err := s.commit(ctx, 0, func(b *builder) error { return b.forget(old) }); err != nil {
+		if err := s.commitFreeing(ctx, func(b *builder) error { return b.forget(old) }); err != nil {
 			return done, err
 		}
 		if done += len(old); done == limit {

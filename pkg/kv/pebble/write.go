@@ -13,14 +13,20 @@ func (s *Store) Apply(ctx context.Context, ns string, op kv.Operation, id kv.Ide
 	}
 	var result kv.Result
 	var refusal error
-	err := s.commit(ctx, operationCost(&op), func(b *builder) error {
+	run := func(b *builder) error {
 		var err error
 		if result, err = b.named(ns, &op, id); err != nil && b.refuse(ns, &op, id, err) {
 			refusal = err
 			return nil // the record of the refusal has to be kept
 		}
 		return err
-	})
+	}
+	var err error
+	if op.Kind == kv.KindDelete {
+		err = s.commitFreeing(ctx, run)
+	} else {
+		err = s.commit(ctx, operationCost(&op), run)
+	}
 	if err != nil {
 		return kv.Result{}, err
 	}
