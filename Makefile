@@ -27,8 +27,8 @@ lint: bin/golangci-lint ## hold the code against .golangci.yml
 	bin/golangci-lint run $(PACKAGES)
 
 .PHONY: bench
-bench: build ## measure the store beside etcd and print the ratios
-	$(GO) run ./test/bench
+bench: build ## measure the store beside etcd and print the ratios (ARGS=-quick)
+	$(GO) run ./test/bench $(ARGS)
 
 .PHONY: build
 build: bin/trivet bin/trivet-api bin/trivet-consumer ## build the programs into bin/

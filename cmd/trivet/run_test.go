@@ -52,10 +52,11 @@ func TestDataOutlivesTheProcess(t *testing.T) {
 // adminURL finds in the log where a server is administered.
 func adminURL(t *testing.T, s *server) string {
 	t.Helper()
-	found := regexp.MustCompile(`msg="serving administration" address=(\S+)`).FindStringSubmatch(s.err.String())
-	if found == nil {
-		t.Fatalf("the log does not tell:\n%s", s.err)
-	}
+	var found []string
+	eventually(t, "the log tells", func() bool {
+		found = regexp.MustCompile(`msg="serving administration" address=(\S+)\n`).FindStringSubmatch(s.err.String())
+		return found != nil
+	})
 	return "http://" + found[1]
 }
 
