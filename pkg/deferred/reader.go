@@ -88,7 +88,7 @@ func (r *reader) count(elementBytes int) int {
 		return 0
 	}
 	r.rest = r.rest[size:]
-	if n > uint64(len(r.rest)/elementBytes) {
+	if n > uint64(len(r.rest)/elementBytes) { //nolint:gosec // a length is not negative
 		r.fail(errCut)
 		return 0
 	}

@@ -182,8 +182,8 @@ func TestUpkeepThatFailsComesLessOftenAndShows(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		gaps := m.gaps(start)
-		for i, want := range []time.Duration{1, 2, 4, 8, 16, 1} {
-			if want *= time.Second; i >= len(gaps) || !within(gaps[i], want-want/10, want+want/10) {
+		for i, seconds := range []int{1, 2, 4, 8, 16, 1} {
+			if want := time.Duration(seconds) * time.Second; i >= len(gaps) || !within(gaps[i], want-want/10, want+want/10) {
 				t.Fatalf("the sweeps came after %v, want doubled times until one succeeds", gaps)
 			}
 		}

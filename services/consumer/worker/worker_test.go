@@ -253,8 +253,8 @@ func TestStopDrains(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- wk.Stop(t.Context()) }()
 	select {
-	case <-stopped:
-		t.Fatal("it stopped while a write was under way")
+	case err := <-stopped:
+		t.Fatalf("it stopped (%v) while a write was under way", err)
 	case <-time.After(20 * time.Millisecond):
 	}
 	close(leave)
