@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/trivetkv/trivet/pkg/kv"
 )
 
@@ -22,31 +20,26 @@ func (s *Store) Changes(ctx context.Context, ns string, q kv.ChangeQuery) (kv.Ch
 	if q.After < 0 || q.After > durable {
 		return kv.ChangePage{}, kv.Invalid("since", "the position is not one that the store has given out")
 	}
-	snapshot := s.db.NewSnapshot()
-	defer func() { _ = snapshot.Close() }()
-	use, _, err := readNamespace(snapshot, ns)
+	v, err := newView(s.db, changeKey(nil, ns, q.After+1), changeKey(nil, ns, durable+1))
+	if err != nil {
+		return kv.ChangePage{}, err
+	}
+	defer v.close()
+	use, _, err := readNamespace(v, ns)
 	if err != nil {
 		return kv.ChangePage{}, err
 	}
 	if q.After < use.trimmed {
 		return kv.ChangePage{}, kv.ErrPositionExpired
 	}
-	return readChanges(ctx, snapshot, ns, q, durable)
+	return readChanges(ctx, v, ns, q, durable)
 }
 
-func readChanges(ctx context.Context, db pebble.Reader, ns string, q kv.ChangeQuery, durable kv.Position) (kv.ChangePage, error) {
-	it, err := db.NewIter(&pebble.IterOptions{
-		LowerBound: changeKey(nil, ns, q.After+1),
-		UpperBound: changeKey(nil, ns, durable+1),
-	})
-	if err != nil {
-		return kv.ChangePage{}, readError(err)
-	}
-	defer func() { _ = it.Close() }()
+// readChanges reads a page of changes from a view of the log.
+func readChanges(ctx context.Context, v *view, ns string, q kv.ChangeQuery, durable kv.Position) (kv.ChangePage, error) {
 	page := kv.ChangePage{Next: q.After}
-	bytes := 0
-	scanned := 0
-	for valid := it.First(); valid; valid = it.Next() {
+	bytes, scanned := 0, 0
+	for valid := v.First(); valid; valid = v.Next() {
 		if len(page.Changes) == q.Limit || bytes > kv.MaxPageBytes || scanned == maxScannedRows {
 			page.More = true
 			return page, nil
@@ -55,33 +48,26 @@ func readChanges(ctx context.Context, db pebble.Reader, ns string, q kv.ChangeQu
 			return kv.ChangePage{}, ctx.Err()
 		}
 		scanned++
-		row, err := it.ValueAndErr()
+		c, err := v.change()
 		if err != nil {
-			return kv.ChangePage{}, readError(err)
+			return kv.ChangePage{}, err
 		}
-		c, err := decodeChange(row)
-		if err != nil {
-			return kv.ChangePage{}, readError(err)
-		}
-		page.Next = changePosition(it.Key())
+		page.Next = changePosition(v.Key())
 		if !strings.HasPrefix(c.key, q.Prefix) {
 			continue
 		}
-		change, err := shownChange(db, ns, page.Next, &c, q.Values)
+		change, err := shownChange(v, ns, page.Next, &c, q.Values)
 		if err != nil {
 			return kv.ChangePage{}, err
 		}
 		page.Changes = append(page.Changes, change)
 		bytes += len(change.Value)
 	}
-	if err := it.Error(); err != nil {
-		return kv.ChangePage{}, readError(err)
-	}
 	page.Next = durable
-	return page, nil
+	return page, v.rowsError()
 }
 
-func shownChange(db pebble.Reader, ns string, p kv.Position, c *changeRow, value bool) (kv.Change, error) {
+func shownChange(db getter, ns string, p kv.Position, c *changeRow, value bool) (kv.Change, error) {
 	change := kv.Change{
 		Position:    p,
 		Kind:        c.kind.change(),
@@ -138,18 +124,12 @@ func (s *Store) hasChange(ctx context.Context, ns string, after kv.Position) (bo
 	if after >= durable {
 		return false, nil
 	}
-	it, err := s.db.NewIter(&pebble.IterOptions{
-		LowerBound: changeKey(nil, ns, after+1),
-		UpperBound: changeKey(nil, ns, durable+1),
-	})
+	v, err := newView(s.db, changeKey(nil, ns, after+1), changeKey(nil, ns, durable+1))
 	if err != nil {
-		return false, readError(err)
+		return false, err
 	}
-	there := it.First()
-	if err := it.Close(); err != nil {
-		return false, readError(err)
-	}
-	return there, nil
+	defer v.close()
+	return v.First(), v.rowsError()
 }
 
 // waiters are the calls of Await, by namespace. A namespace that nobody waits

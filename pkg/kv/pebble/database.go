@@ -82,7 +82,7 @@ func (s *Store) verify(opts Options) error {
 
 // readHead checks the format and gives where the store has come to, nothing
 // for one that is new.
-func readHead(db pebble.Reader) (head, error) {
+func readHead(db getter) (head, error) {
 	row, err := readRow(db, formatKey)
 	if err != nil || row == nil {
 		return head{}, err
@@ -99,19 +99,6 @@ func readHead(db pebble.Reader) (head, error) {
 		return head{}, errRow
 	}
 	return decodeHead(row)
-}
-
-// readRow gives a copy of a row's value, nil when there is none.
-func readRow(db pebble.Reader, key []byte) ([]byte, error) {
-	value, closer, err := db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	row := append([]byte{}, value...)
-	return row, closer.Close()
 }
 
 // initialise writes the first rows of a new store.

@@ -22,7 +22,15 @@ import (
 type faults struct {
 	mu    sync.Mutex
 	check func(op errorfs.Op) error
+	held  func(op errorfs.Op)
 	free  atomic.Uint64
+}
+
+// hold calls a function, which may wait, before each step.
+func (f *faults) hold(before func(op errorfs.Op)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held = before
 }
 
 func (f *faults) set(check func(op errorfs.Op) error) {
@@ -33,11 +41,15 @@ func (f *faults) set(check func(op errorfs.Op) error) {
 
 func (f *faults) MaybeError(op errorfs.Op) error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.check == nil {
+	check, held := f.check, f.held
+	f.mu.Unlock()
+	if held != nil {
+		held(op)
+	}
+	if check == nil {
 		return nil
 	}
-	return f.check(op)
+	return check(op)
 }
 
 func (f *faults) String() string { return "faults" }
@@ -263,6 +275,9 @@ func TestAFailingDiskStopsWritesOnly(t *testing.T) {
 			}
 			if got := get(t, s, "ns", "k"); got != "1" {
 				t.Errorf("read %q", got)
+			}
+			if page, err := s.List(ctx, "ns", kv.ListQuery{Prefix: "k", Limit: 1}); err != nil || len(page.Entries) != 1 {
+				t.Errorf("list: %v, %v", page, err)
 			}
 			if err := s.Close(); err == nil {
 				t.Error("closed as if nothing had been wrong")

@@ -80,7 +80,7 @@ func (s *Store) read(ns, key string, st *state) error {
 }
 
 // readInto reads a state row; what is in st is its own.
-func readInto(db pebble.Reader, key []byte, st *state) (bool, error) {
+func readInto(db getter, key []byte, st *state) (bool, error) {
 	row, closer, err := db.Get(key)
 	if err != nil {
 		if errors.Is(err, pebble.ErrNotFound) {

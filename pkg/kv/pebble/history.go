@@ -4,22 +4,23 @@ import (
 	"context"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/trivetkv/trivet/pkg/kv"
 )
 
 // Version implements [kv.Store].
-func (s *Store) Version(ctx context.Context, ns, key string, v kv.Version) (kv.Entry, error) {
+func (s *Store) Version(ctx context.Context, ns, key string, version kv.Version) (kv.Entry, error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return kv.Entry{}, err
 	}
 	defer leave()
-	snapshot := s.db.NewSnapshot()
-	defer func() { _ = snapshot.Close() }()
+	v, err := newView(s.db, nil, nil)
+	if err != nil {
+		return kv.Entry{}, err
+	}
+	defer v.close()
 	var st state
-	found, err := readVersion(snapshot, ns, key, v, &st)
+	found, err := readVersion(v, ns, key, version, &st)
 	if err != nil {
 		return kv.Entry{}, err
 	}
@@ -39,7 +40,7 @@ func (s *Store) Version(ctx context.Context, ns, key string, v kv.Version) (kv.E
 
 // readVersion reads one version of a key, with its value. What is in st is its
 // own, also when the version is not there.
-func readVersion(db pebble.Reader, ns, key string, v kv.Version, st *state) (bool, error) {
+func readVersion(db getter, ns, key string, v kv.Version, st *state) (bool, error) {
 	buf := keyBuffers.Get().(*[]byte)
 	defer keyBuffers.Put(buf)
 	*buf = currentKey((*buf)[:0], ns, key)
@@ -62,11 +63,15 @@ func (s *Store) History(ctx context.Context, ns, key string, q kv.HistoryQuery) 
 	if err != nil {
 		return kv.HistoryPage{}, err
 	}
-	snapshot := s.db.NewSnapshot()
-	defer func() { _ = snapshot.Close() }()
+	lower := historyKey(nil, ns, key, below-1) // inverted: of 0, the first of all
+	v, err := newView(s.db, lower, historyKey(nil, ns, key, 0))
+	if err != nil {
+		return kv.HistoryPage{}, err
+	}
+	defer v.close()
 
 	var current state
-	found, err := readInto(snapshot, currentKey(nil, ns, key), &current)
+	found, err := readInto(v, currentKey(nil, ns, key), &current)
 	if err != nil {
 		return kv.HistoryPage{}, err
 	}
@@ -79,42 +84,22 @@ func (s *Store) History(ctx context.Context, ns, key string, q kv.HistoryQuery) 
 	var page kv.HistoryPage
 	if below == 0 || current.version < below {
 		page.Versions = append(page.Versions, historyEntry(&current))
-		below = current.version
 	}
-	if err := formerVersions(snapshot, ns, key, below, q, &page); err != nil {
-		return kv.HistoryPage{}, err
-	}
-	return page, nil
-}
-
-// formerVersions adds the versions of a key below one to a page.
-func formerVersions(db pebble.Reader, ns, key string, below kv.Version, q kv.HistoryQuery, page *kv.HistoryPage) error {
-	lower := historyKey(nil, ns, key, below-1)
-	upper := historyKey(nil, ns, key, 0)
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
-	if err != nil {
-		return readError(err)
-	}
-	defer func() { _ = it.Close() }()
-	for valid := it.First(); valid; valid = it.Next() {
+	for valid := v.First(); valid; valid = v.Next() {
+		st, err := v.state()
+		if err != nil {
+			return kv.HistoryPage{}, err
+		}
+		if st.version == current.version {
+			continue // a large value lies in the history from the start
+		}
 		if len(page.Versions) == q.Limit {
 			page.Cursor = q.CursorBelow(page.Versions[len(page.Versions)-1].Version)
 			break
 		}
-		row, err := it.ValueAndErr()
-		if err != nil {
-			return readError(err)
-		}
-		var st state
-		if err := decodeState(row, &st); err != nil {
-			return readError(err)
-		}
 		page.Versions = append(page.Versions, historyEntry(&st))
 	}
-	if err := it.Error(); err != nil {
-		return readError(err)
-	}
-	return nil
+	return page, v.rowsError()
 }
 
 func historyEntry(st *state) kv.HistoryEntry {

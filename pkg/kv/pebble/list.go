@@ -3,8 +3,6 @@ package pebble
 import (
 	"context"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/trivetkv/trivet/pkg/kv"
 )
 
@@ -24,9 +22,16 @@ func (s *Store) List(ctx context.Context, ns string, q kv.ListQuery) (kv.ListPag
 		return kv.ListPage{}, err
 	}
 	page := kv.ListPage{Position: kv.Position(s.position.load())}
-	snapshot := s.db.NewSnapshot()
-	defer func() { _ = snapshot.Close() }()
-	newest, err := s.scan(ctx, snapshot, ns, q, start, &page)
+	lower, upper := namespaceBounds(tableCurrent, ns)
+	if end, bounded := kv.PrefixEnd(q.Prefix); bounded {
+		upper = currentKey(nil, ns, end)
+	}
+	v, err := newView(s.db, lower, upper)
+	if err != nil {
+		return kv.ListPage{}, err
+	}
+	defer v.close()
+	newest, err := scan(ctx, v, ns, q, start, s.now(), &page)
 	if err != nil {
 		return kv.ListPage{}, err
 	}
@@ -37,69 +42,48 @@ func (s *Store) List(ctx context.Context, ns string, q kv.ListQuery) (kv.ListPag
 }
 
 // scan fills a page and gives the position of the newest change that it saw.
-func (s *Store) scan(ctx context.Context, db pebble.Reader, ns string, q kv.ListQuery, start string, page *kv.ListPage) (kv.Position, error) {
-	lower, upper := namespaceBounds(tableCurrent, ns)
-	head := len(lower)
-	if end, bounded := kv.PrefixEnd(q.Prefix); bounded && q.Prefix != "" {
-		upper = currentKey(nil, ns, end)
-	}
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
-	if err != nil {
-		return 0, readError(err)
-	}
-	defer func() { _ = it.Close() }()
-
-	now := s.now()
+func scan(ctx context.Context, v *view, ns string, q kv.ListQuery, start string, now int64, page *kv.ListPage) (kv.Position, error) {
+	head := len(inNamespace(nil, tableCurrent, ns))
 	var newest kv.Position
 	var bytes int64
-	valid := it.SeekGE(currentKey(nil, ns, start))
+	valid := v.SeekGE(currentKey(nil, ns, start))
 	for scanned := 0; valid; scanned++ {
 		if len(page.Entries)+len(page.Prefixes) == q.Limit || bytes > kv.MaxPageBytes || scanned == maxScannedRows {
-			page.Cursor = q.CursorAt(string(it.Key()[head:]))
+			page.Cursor = q.CursorAt(string(v.Key()[head:]))
 			break
 		}
 		if scanned%256 == 0 && ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
-		row, err := it.ValueAndErr()
+		st, err := v.state()
 		if err != nil {
-			return 0, readError(err)
-		}
-		var st state
-		if err := decodeState(row, &st); err != nil {
-			return 0, readError(err)
+			return 0, err
 		}
 		newest = max(newest, st.position)
 		if !st.live(now) {
-			valid = it.Next()
+			valid = v.Next()
 			continue
 		}
-		key := string(it.Key()[head:])
+		key := string(v.Key()[head:])
 		if prefix, folded := q.Fold(key); folded {
 			page.Prefixes = append(page.Prefixes, prefix)
 			end, bounded := kv.PrefixEnd(prefix)
-			if !bounded {
-				break
-			}
-			valid = it.SeekGE(currentKey(nil, ns, end))
+			valid = bounded && v.SeekGE(currentKey(nil, ns, end))
 			continue
 		}
-		entry, err := listed(db, ns, key, &st, q.Values, now)
+		entry, err := listed(v, ns, key, &st, q.Values, now)
 		if err != nil {
 			return 0, err
 		}
 		page.Entries = append(page.Entries, entry)
 		bytes += int64(len(entry.Value))
-		valid = it.Next()
+		valid = v.Next()
 	}
-	if err := it.Error(); err != nil {
-		return 0, readError(err)
-	}
-	return newest, nil
+	return newest, v.rowsError()
 }
 
 // listed shows a row of the scan as an entry of its own.
-func listed(db pebble.Reader, ns, key string, st *state, values bool, now int64) (kv.Entry, error) {
+func listed(db getter, ns, key string, st *state, values bool, now int64) (kv.Entry, error) {
 	switch {
 	case !values:
 		st.value = nil

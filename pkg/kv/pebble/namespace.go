@@ -4,8 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/trivetkv/trivet/pkg/kv"
 )
 
@@ -36,17 +34,14 @@ func (s *Store) Namespaces(ctx context.Context, after string, limit int) (kv.Nam
 		return kv.NamespacePage{}, err
 	}
 	defer leave()
-	it, err := s.db.NewIter(&pebble.IterOptions{
-		LowerBound: append(namespaceKey(nil, after), 0),
-		UpperBound: []byte{tableNamespace + 1},
-	})
+	v, err := newView(s.db, append(namespaceKey(nil, after), 0), []byte{tableNamespace + 1})
 	if err != nil {
-		return kv.NamespacePage{}, readError(err)
+		return kv.NamespacePage{}, err
 	}
-	defer func() { _ = it.Close() }()
+	defer v.close()
 	var page kv.NamespacePage
-	for valid := it.First(); valid; valid = it.Next() {
-		name := string(it.Key()[1:])
+	for valid := v.First(); valid; valid = v.Next() {
+		name := string(v.Key()[1:])
 		if strings.HasPrefix(name, reservedPrefix) {
 			continue
 		}
@@ -54,7 +49,7 @@ func (s *Store) Namespaces(ctx context.Context, after string, limit int) (kv.Nam
 			page.Cursor = page.Namespaces[limit-1].Name
 			break
 		}
-		value, err := it.ValueAndErr()
+		value, err := v.ValueAndErr()
 		if err != nil {
 			return kv.NamespacePage{}, readError(err)
 		}
@@ -64,8 +59,8 @@ func (s *Store) Namespaces(ctx context.Context, after string, limit int) (kv.Nam
 		}
 		page.Namespaces = append(page.Namespaces, row.namespace(name))
 	}
-	if err := it.Error(); err != nil {
-		return kv.NamespacePage{}, readError(err)
+	if err := v.rowsError(); err != nil {
+		return kv.NamespacePage{}, err
 	}
 	return page, s.settle(ctx)
 }
@@ -91,7 +86,7 @@ func (s *Store) SetNamespace(ctx context.Context, n kv.Namespace) (kv.Namespace,
 }
 
 // readNamespace gives a namespace's row, defaults and false when it has none.
-func readNamespace(db pebble.Reader, ns string) (namespaceRow, bool, error) {
+func readNamespace(db getter, ns string) (namespaceRow, bool, error) {
 	value, err := readRow(db, namespaceKey(nil, ns))
 	if err != nil {
 		return namespaceRow{}, false, readError(err)

@@ -82,7 +82,7 @@ func (rec *recordRow) record(id kv.WriteID) kv.Record {
 
 // readRecord gives the record of an id, nil when there is none within
 // retention.
-func readRecord(db pebble.Reader, id kv.WriteID, now int64) (*recordRow, error) {
+func readRecord(db getter, id kv.WriteID, now int64) (*recordRow, error) {
 	row, closer, err := db.Get(recordKey(nil, id))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil

@@ -3,6 +3,7 @@ package pebble
 import (
 	"context"
 	"encoding/binary"
+	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -45,7 +46,7 @@ func (s *Store) lapsed(ctx context.Context, limit int) ([]expiry, error) {
 	}
 	defer leave()
 	var rows []expiry
-	err = eachKey(s.db, timeBounds(tableExpiry, s.now()), limit, func(key []byte) error {
+	err = eachKey(s.db, []byte{tableExpiry}, upTo(tableExpiry, s.now()), limit, func(key []byte) error {
 		at, ns, k, ok := splitExpiryKey(key)
 		if !ok {
 			return errRow
@@ -56,32 +57,25 @@ func (s *Store) lapsed(ctx context.Context, limit int) ([]expiry, error) {
 	return rows, err
 }
 
-// timeBounds gives the range of a table's rows that begin with a time up to
-// now.
-func timeBounds(table byte, now int64) pebble.IterOptions {
-	return pebble.IterOptions{
-		LowerBound: []byte{table},
-		UpperBound: binary.BigEndian.AppendUint64([]byte{table}, uint64(max(now, 0))+1), //nolint:gosec // not negative
-	}
+// upTo ends the range of a table's rows that begin with a time up to now.
+func upTo(table byte, now int64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{table}, uint64(max(now, 0))+1) //nolint:gosec // not negative
 }
 
 // eachKey calls visit with the first keys of a range, limit of them at most.
-func eachKey(db pebble.Reader, bounds pebble.IterOptions, limit int, visit func(key []byte) error) error {
-	it, err := db.NewIter(&bounds)
+func eachKey(db *pebble.DB, lower, upper []byte, limit int, visit func(key []byte) error) error {
+	v, err := newView(db, lower, upper)
 	if err != nil {
-		return readError(err)
+		return err
 	}
-	defer func() { _ = it.Close() }()
-	for valid := it.First(); valid && limit > 0; valid = it.Next() {
-		if err := visit(it.Key()); err != nil {
+	defer v.close()
+	for valid := v.First(); valid && limit > 0; valid = v.Next() {
+		if err := visit(v.Key()); err != nil {
 			return readError(err)
 		}
 		limit--
 	}
-	if err := it.Error(); err != nil {
-		return readError(err)
-	}
-	return nil
+	return v.rowsError()
 }
 
 // sweep expires entries that are still as the index had them.
@@ -129,8 +123,7 @@ func (s *Store) allNamespaces(ctx context.Context) ([]string, error) {
 	}
 	defer leave()
 	var names []string
-	bounds := pebble.IterOptions{LowerBound: []byte{tableNamespace}, UpperBound: []byte{tableNamespace + 1}}
-	err = eachKey(s.db, bounds, int(^uint(0)>>1), func(key []byte) error {
+	err = eachKey(s.db, []byte{tableNamespace}, []byte{tableNamespace + 1}, math.MaxInt, func(key []byte) error {
 		names = append(names, string(key[1:]))
 		return nil
 	})
@@ -171,34 +164,24 @@ func (s *Store) oldChanges(ctx context.Context, ns string, limit int) ([]oldChan
 		return nil, err
 	}
 	durable := kv.Position(s.position.load())
-	it, err := s.db.NewIter(&pebble.IterOptions{
-		LowerBound: changeKey(nil, ns, use.trimmed+1),
-		UpperBound: changeKey(nil, ns, durable+1),
-	})
+	v, err := newView(s.db, changeKey(nil, ns, use.trimmed+1), changeKey(nil, ns, durable+1))
 	if err != nil {
-		return nil, readError(err)
+		return nil, err
 	}
-	defer func() { _ = it.Close() }()
+	defer v.close()
 	horizon := s.now() - use.retention.Microseconds()
 	var old []oldChange
-	for valid := it.First(); valid && len(old) < limit; valid = it.Next() {
-		row, err := it.ValueAndErr()
+	for valid := v.First(); valid && len(old) < limit; valid = v.Next() {
+		c, err := v.change()
 		if err != nil {
-			return nil, readError(err)
-		}
-		c, err := decodeChange(row)
-		if err != nil {
-			return nil, readError(err)
+			return nil, err
 		}
 		if c.at > horizon {
 			break
 		}
-		old = append(old, oldChange{c, changePosition(it.Key())})
+		old = append(old, oldChange{c, changePosition(v.Key())})
 	}
-	if err := it.Error(); err != nil {
-		return nil, readError(err)
-	}
-	return old, nil
+	return old, v.rowsError()
 }
 
 // trim removes rows of the change log, the versions that they superseded, and
@@ -271,7 +254,7 @@ func (s *Store) oldRecords(ctx context.Context, limit int) ([]oldRecord, error) 
 	defer leave()
 	var old []oldRecord
 	horizon := s.now() - kv.RecordRetention.Microseconds()
-	err = eachKey(s.db, timeBounds(tableRecordTime, horizon), limit, func(key []byte) error {
+	err = eachKey(s.db, []byte{tableRecordTime}, upTo(tableRecordTime, horizon), limit, func(key []byte) error {
 		if len(key) != 1+8+len(kv.WriteID{}) {
 			return errRow
 		}
