@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -215,17 +216,31 @@ func TestPreferIsReadAsRFC7240HasIt(t *testing.T) {
 }
 
 // failingBroker confirms nothing.
-type failingBroker struct{ broker.Broker }
-
-func (failingBroker) Publish(context.Context, ...broker.Message) error {
-	return errors.New("no quorum")
+type failingBroker struct {
+	broker.Broker
+	err error
 }
+
+func (b failingBroker) Publish(context.Context, ...broker.Message) error { return b.err }
 
 func TestAWriteThatCannotBeQueuedIsNotAccepted(t *testing.T) {
 	t.Parallel()
-	r := start(t, func(o *server.Options) { o.Broker = failingBroker{} })
-	r.put("/v1/kv/ns/k", "v", "Prefer", "respond-async").
-		wantProblem(503, kv.CodeUnavailable, "", "the write could not be queued; try again").wantHeader("Retry-After", "1", "Location", "")
+	for _, c := range []struct {
+		err    error
+		status int
+		code   kv.Code
+		detail string
+	}{
+		{errors.New("no quorum"), 503, kv.CodeUnavailable, "the write could not be queued; try again"},
+		{fmt.Errorf("publish: %w", broker.ErrFull), 503, kv.CodeOverloaded, "as many writes are queued as the broker keeps; try again, or write without respond-async"},
+		{context.DeadlineExceeded, 504, kv.CodeTimeout, "the request took longer than its time limit"},
+	} {
+		r := start(t, func(o *server.Options) { o.Broker = failingBroker{err: c.err} })
+		a := r.put("/v1/kv/ns/k", "v", "Prefer", "respond-async").wantProblem(c.status, c.code, "", c.detail).wantHeader("Location", "")
+		if c.status == http.StatusServiceUnavailable {
+			a.wantHeader("Retry-After", "1")
+		}
+	}
 }
 
 func TestAnOperationIsForgottenAfterItsRetention(t *testing.T) {
