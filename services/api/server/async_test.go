@@ -187,6 +187,7 @@ func TestPreferIsReadAsRFC7240HasIt(t *testing.T) {
 	t.Parallel()
 	_, with := withBroker(t)
 	r := start(t, with)
+	r.put("/v1/kv/ns/k", "v")
 	for prefer, async := range map[string]bool{
 		"respond-async":                        true,
 		"Respond-Async":                        true,
@@ -207,7 +208,6 @@ func TestPreferIsReadAsRFC7240HasIt(t *testing.T) {
 		if !async {
 			want = http.StatusOK
 		}
-		r.store.Apply(t.Context(), "ns", kv.Operation{Kind: kv.KindPut, Key: "k", Value: []byte("v")}, kv.Identity{})
 		if a := r.put("/v1/kv/ns/k", "v", "Prefer", prefer); a.status != want {
 			t.Errorf("%q: got %d %s, want %d", prefer, a.status, a.body, want)
 		}
