@@ -35,7 +35,7 @@ func syncDirectory(dir string) error {
 	if !directoriesSync {
 		return nil
 	}
-	f, err := os.Open(dir) //nolint:gosec // below our own directory
+	f, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
