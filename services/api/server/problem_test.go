@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"bufio"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -296,4 +298,76 @@ func manyMeta(n int) header {
 		h["Trivet-Meta-"+strings.Repeat("A", i+1)] = []string{""}
 	}
 	return h
+}
+
+// TestWhatNetHTTPRefusesIsAProblemToo has requests that no handler ever sees.
+func TestWhatNetHTTPRefusesIsAProblemToo(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	const malformed = "the request line or a header is malformed; a path has to be percent-encoded"
+	host := "Host: " + r.host + "\r\n"
+	for _, c := range []struct {
+		name, request string
+		status        int
+		code          kv.Code
+		field, detail string
+	}{
+		{"key that is not percent-encoded", "GET /v1/kv/ns/%zz HTTP/1.1\r\n" + host + "\r\n", 400, kv.CodeInvalidArgument, "request", malformed},
+		{"half an escape", "PUT /v1/kv/ns/a%2 HTTP/1.1\r\n" + host + "Content-Length: 1\r\n\r\nv", 400, kv.CodeInvalidArgument, "request", malformed},
+		{"control character in a path", "GET /v1/kv/ns/\x01 HTTP/1.1\r\n" + host + "\r\n", 400, kv.CodeInvalidArgument, "request", malformed},
+		{"space in a path", "GET /v1/kv/ns/a b HTTP/1.1\r\n" + host + "\r\n", 400, kv.CodeInvalidArgument, "request", malformed},
+		{"no request", "hello\r\n\r\n", 400, kv.CodeInvalidArgument, "request", malformed},
+		{"no host", "GET / HTTP/1.1\r\n\r\n", 400, kv.CodeInvalidArgument, "request", "the request is malformed: missing required Host header"},
+		{"two hosts", "GET / HTTP/1.1\r\n" + host + host + "\r\n", 400, kv.CodeInvalidArgument, "request", malformed},
+		{"malformed header", "GET / HTTP/1.1\r\n" + host + "A b: c\r\n\r\n", 400, kv.CodeInvalidArgument, "request", "the request is malformed: invalid header name"},
+		{"two lengths", "PUT /v1/kv/ns/k HTTP/1.1\r\n" + host + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nv", 400, kv.CodeInvalidArgument, "request", malformed},
+		{"large headers", "GET / HTTP/1.1\r\n" + host + "A: " + strings.Repeat("x", 80<<10) + "\r\n\r\n", 413, kv.CodeTooLarge, "headers", "the headers are larger than 64 KiB"},
+		{"unknown transfer encoding", "PUT /v1/kv/ns/k HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip\r\n\r\n", 400, kv.CodeInvalidArgument, "Transfer-Encoding", "unknown transfer encoding; it has to be chunked or absent"},
+		{"unknown expectation", "PUT /v1/kv/ns/k HTTP/1.1\r\n" + host + "Expect: tea\r\nContent-Length: 1\r\n\r\nv", 400, kv.CodeInvalidArgument, "Expect", "unknown expectation; it has to be 100-continue or absent"},
+		{"behind a good request", "GET /health HTTP/1.1\r\n" + host + "\r\nGET /%zz HTTP/1.1\r\n" + host + "\r\n", 400, kv.CodeInvalidArgument, "request", malformed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conn := r.dial()
+			if _, err := io.WriteString(conn, c.request); err != nil {
+				t.Fatal(err)
+			}
+			reader := bufio.NewReader(conn)
+			if strings.HasPrefix(c.request, "GET /health") {
+				if response, err := http.ReadResponse(reader, nil); err != nil || response.StatusCode != http.StatusOK {
+					t.Fatalf("got %v, %v", response, err)
+				} else if _, err := io.Copy(io.Discard, response.Body); err != nil {
+					t.Fatal(err)
+				}
+			}
+			response, err := http.ReadResponse(reader, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(response.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer{t: t, status: response.StatusCode, header: response.Header, body: body}.
+				wantProblem(c.status, c.code, c.field, c.detail).wantHeader("Cache-Control", "no-store")
+			if rest, _ := io.ReadAll(reader); len(rest) > 0 || !response.Close {
+				t.Errorf("the connection goes on with %q", rest)
+			}
+		})
+	}
+	if n := r.metric("trivet_http_requests_total", "unknown"); n != 13 {
+		t.Errorf("%v refusals were counted", n)
+	}
+}
+
+// TestAValueThatLooksLikeARefusalIsSentAsItIs has the very bytes that net/http
+// refuses with, at the places where writes to the connection may begin.
+func TestAValueThatLooksLikeARefusalIsSentAsItIs(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	refusal := "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
+	for _, before := range []int{0, 2 << 10, 4 << 10, 100_000} {
+		value := strings.Repeat("x", before) + refusal
+		r.put("/v1/kv/ns/k", value)
+		r.get("/v1/kv/ns/k").want(http.StatusOK, value)
+	}
 }

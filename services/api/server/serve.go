@@ -29,17 +29,17 @@ func (s *Server) newRouter() *gin.Engine {
 	for _, r := range s.routes {
 		router.Handle(r.Method, r.pattern(), func(g *gin.Context) { s.handle(g, r) })
 	}
-	unknown := &route{Route: Route{Path: unknownPath}, serve: refuseUnknown, metrics: s.metrics.unknown()}
-	router.NoRoute(func(g *gin.Context) { s.handle(g, unknown) })
+	router.NoRoute(func(g *gin.Context) { s.handle(g, s.unknown) })
 	router.NoMethod(func(g *gin.Context) {
 		g.Writer.Header().Del("Allow") // the router's own, which does not know of suffixes
-		s.handle(g, unknown)
+		s.handle(g, s.unknown)
 	})
 	return router
 }
 
 // ServeHTTP serves one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	markHandled(r)
 	r.URL.Path = request.RawPath(r) // what the router matches
 	s.router.ServeHTTP(w, r)
 }

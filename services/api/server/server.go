@@ -26,13 +26,15 @@ import (
 
 // Server serves the API. It is a lifecycle.Service.
 type Server struct {
-	opts    Options
-	routes  []*route
-	router  *gin.Engine
-	metrics *metrics
-	ids     *requestIDs
-	bodies  budget
-	http    *http.Server
+	opts        Options
+	routes      []*route
+	unknown     *route // of what none of them has
+	router      *gin.Engine
+	metrics     *metrics
+	ids         *requestIDs
+	bodies      budget
+	http        *http.Server
+	connections *connections
 
 	// streams ends when the server stops; its cause is what their last event says.
 	streams    context.Context
@@ -54,11 +56,12 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: opts, routes: table(), ids: newRequestIDs(), bodies: budget{limit: opts.MaxBodiesBytes}}
+	s := &Server{opts: opts, routes: table(), ids: newRequestIDs(), bodies: budget{limit: opts.MaxBodiesBytes}, connections: newConnections()}
 	s.metrics = newMetrics(opts.Registerer, &s.bodies)
 	for _, r := range s.routes {
 		r.metrics = s.metrics.of(r.Route)
 	}
+	s.unknown = &route{Route: Route{Path: unknownPath}, serve: refuseUnknown, metrics: s.metrics.unknown()}
 	s.router = s.newRouter()
 	s.streams, s.endStreams = context.WithCancelCause(context.Background())
 	s.http = &http.Server{
@@ -68,6 +71,8 @@ func New(opts Options) (*Server, error) {
 		// A body has its own deadlines, by progress (body.go), and moves this one.
 		WriteTimeout:   opts.RequestTimeout + opts.WriteTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
+		ConnContext:    connContext,
+		ConnState:      s.connections.follow,
 		ErrorLog:       slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
@@ -81,15 +86,16 @@ func (s *Server) Start(ctx context.Context) error {
 		return nil
 	}
 	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", s.opts.Listen)
+	accepting, err := config.Listen(ctx, "tcp", s.opts.Listen)
 	if err != nil {
 		return listenError(s.opts.Listen, err)
 	}
-	s.listener = listener
+	accepting = listener{accepting, s}
+	s.listener = accepting
 	s.served = make(chan struct{})
 	go func() {
 		defer close(s.served)
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(accepting); !s.draining.Load() {
 			s.opts.Logger.Error("the data API stopped listening", "error", err)
 		}
 	}()
@@ -122,7 +128,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	first := !s.stopped
 	s.stopped = true
-	served := s.served
+	accepting, served := s.listener, s.served
 	s.mu.Unlock()
 	if !first || served == nil {
 		return nil
@@ -131,6 +137,12 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.draining.Store(true)
 	s.drain(ctx)
 	s.endStreams(watch.ErrStopping)
+
+	// A request that http.Server reads once Shutdown has begun is dropped. So
+	// connections end first, behind their next answer; what Shutdown meets are
+	// idle ones.
+	_ = accepting.Close()
+	s.connections.quiesce(ctx)
 	if err := s.http.Shutdown(ctx); err != nil {
 		_ = s.http.Close()
 		return fmt.Errorf("finish the requests under way: %w", err)

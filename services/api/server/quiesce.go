@@ -1,0 +1,90 @@
+package server
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// connections knows which connections have to end before the server may stop.
+type connections struct {
+	mu     sync.Mutex
+	fresh  map[*conn]struct{} // accepted, without a request so far
+	active int                // with a request that is not answered yet
+
+	// changed has an element when one of them may have become none.
+	changed chan struct{}
+}
+
+func newConnections() *connections {
+	return &connections{fresh: make(map[*conn]struct{}), changed: make(chan struct{}, 1)}
+}
+
+// follow is http.Server's ConnState.
+func (cs *connections) follow(nc net.Conn, state http.ConnState) {
+	c, ok := nc.(*conn)
+	if !ok {
+		return
+	}
+	if state != http.StateHijacked {
+		c.handled.Store(false)
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if state == http.StateNew {
+		cs.fresh[c] = struct{}{}
+		return
+	}
+	delete(cs.fresh, c)
+	if active := state == http.StateActive; active != c.active {
+		c.active = active
+		if active {
+			cs.active++
+			return
+		}
+		cs.active--
+	}
+	if cs.active == 0 {
+		select {
+		case cs.changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// freshGrace is how long a connection that was accepted just before the stop
+// may take to send its request.
+const freshGrace = 250 * time.Millisecond
+
+// quiesce returns once no request is under way and no connection may bring
+// another, but for idle ones; or with ctx. Nothing is accepted any more.
+func (cs *connections) quiesce(ctx context.Context) {
+	grace := time.NewTimer(freshGrace)
+	defer grace.Stop()
+	for {
+		cs.mu.Lock()
+		quiet := cs.active == 0 && len(cs.fresh) == 0
+		cs.mu.Unlock()
+		if quiet {
+			return
+		}
+		select {
+		case <-cs.changed:
+		case <-grace.C:
+			cs.closeFresh()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// closeFresh ends connections that were opened for nothing, as browsers do.
+func (cs *connections) closeFresh() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for c := range cs.fresh {
+		_ = c.Close()
+	}
+}
