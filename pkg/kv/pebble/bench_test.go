@@ -74,6 +74,7 @@ func BenchmarkGetParallel(b *testing.B) {
 	s := open(b, b.TempDir(), pebble.Options{})
 	fill(b, s, 100_000)
 	b.ReportAllocs()
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		i := 0
 		for pb.Next() {

@@ -350,3 +350,41 @@ func TestNoPermission(t *testing.T) {
 		t.Errorf("open: %v", err)
 	}
 }
+
+// slowUsage measures free space once, and then hangs.
+type slowUsage struct {
+	vfs.FS
+	calls   *atomic.Int64
+	release chan struct{}
+}
+
+func (s slowUsage) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	if s.calls.Add(1) > 1 {
+		<-s.release
+	}
+	return vfs.DiskUsage{AvailBytes: 1 << 40}, nil
+}
+
+func TestWritesGoByTheLastMeasureWhileAnotherIsTaken(t *testing.T) {
+	t.Parallel()
+	slow := slowUsage{FS: vfs.NewMem(), calls: new(atomic.Int64), release: make(chan struct{})}
+	s := open(t, "store", pebble.Options{FS: slow})
+	measuring := make(chan error, 1)
+	eventually(t, "the space is measured again", func() bool {
+		go func() { measuring <- tryPut(context.Background(), s, "a", "1") }()
+		select {
+		case err := <-measuring:
+			if err != nil {
+				t.Fatal(err)
+			}
+			return false
+		case <-time.After(time.Second):
+			return slow.calls.Load() > 1
+		}
+	})
+	put(t, s, "ns", "b", "2")
+	close(slow.release)
+	if err := <-measuring; err != nil {
+		t.Error(err)
+	}
+}

@@ -26,15 +26,21 @@ type space struct {
 	free     atomic.Uint64
 }
 
-// check refuses a write of the given kind while there is too little space.
+// measure looks up the free space.
+func (s *space) measure() {
+	free := s.reserve // for a file system that cannot tell
+	if usage, err := s.fs.GetDiskUsage(s.dir); err == nil {
+		free = usage.AvailBytes
+	}
+	s.free.Store(free)
+}
+
+// check refuses a write while there is too little space; one that frees space
+// in the end may use half of the reserve.
 func (s *space) check(frees bool) error {
-	if now := time.Now().UnixNano(); now-s.measured.Load() > int64(spaceInterval) {
-		s.measured.Store(now)
-		free := s.reserve // for a file system that cannot tell
-		if usage, err := s.fs.GetDiskUsage(s.dir); err == nil {
-			free = usage.AvailBytes
-		}
-		s.free.Store(free)
+	now, last := time.Now().UnixNano(), s.measured.Load()
+	if now-last > int64(spaceInterval) && s.measured.CompareAndSwap(last, now) {
+		s.measure()
 	}
 	need := s.reserve
 	if frees {

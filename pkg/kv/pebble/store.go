@@ -146,6 +146,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	s.applied.Store(h.sequence)
 	s.sequence.raise(h.sequence)
 	s.position.raise(int64(h.position))
+	s.space.measure()
 	s.disk.arm()
 	s.start(newBuilder(s.db, h, opts.Now))
 	return s, nil
