@@ -47,7 +47,7 @@ func openJetStream(u *url.URL, opts Options) (broker.Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	queue, err := jetstream.Open(dir, jetstream.Options{Logger: opts.Logger})
+	queue, err := jetstream.Open(dir, jetstream.Options{Logger: opts.Logger, Registerer: opts.Registerer})
 	if err != nil {
 		return nil, err
 	}

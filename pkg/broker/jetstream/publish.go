@@ -198,7 +198,7 @@ func (b *Broker) write(messages []broker.Message) error {
 	if err := b.journal.append(ctx, start, messages); err != nil {
 		return fmt.Errorf("publish to the queue in %s: %w", b.dir, err)
 	}
-	b.metrics.confirmed(len(messages), b.options.Now().Sub(start))
+	b.metrics.confirmed(b.options.Now().Sub(start))
 	// The messages are on disk: a position that cannot be written only makes
 	// damage harder to notice.
 	if err := b.state.setConfirmed(b.journal.end()); err != nil {

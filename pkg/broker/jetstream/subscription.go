@@ -192,7 +192,6 @@ func (s *subscription) handle(batch []*item, held map[string]bool) (settled bool
 		return false
 	}
 	b := s.broker
-	b.metrics.delivered.Add(float64(len(batch)))
 	verdicts, panicked := s.call(b.backlog.deliver(batch))
 	for i, it := range batch {
 		verdict := broker.Retry()
@@ -207,7 +206,6 @@ func (s *subscription) handle(batch []*item, held map[string]bool) (settled bool
 			continue
 		}
 		held[it.Key] = true
-		b.metrics.retried.Inc()
 	}
 	if panicked != nil {
 		s.isolate = true
@@ -245,7 +243,6 @@ func (s *subscription) carryOut(it *item, verdict broker.Verdict) bool {
 			b.options.Logger.Error("a message was not set aside; it comes again", "directory", b.dir, "id", it.ID, "error", err)
 			return false
 		}
-		b.metrics.dead.Inc()
 	} else if !verdict.Acked() {
 		return false
 	}
