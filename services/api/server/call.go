@@ -30,14 +30,8 @@ type call struct {
 
 var _ context.Context = (*call)(nil)
 
-// begin reads what every call of a route has: it starts the time limit and
-// parses the query.
-func (c *call) begin() (err error) {
-	c.query, err = request.ParseQuery(c.r.URL.RawQuery, c.route.Query)
-	return err
-}
-
-// startClock begins the request's time limit, after its body has come.
+// startClock begins the request's time limit again, after its body has come
+// and before anybody else has the call as a context.
 func (c *call) startClock() {
 	c.deadline = time.Now().Add(c.server.opts.RequestTimeout)
 }

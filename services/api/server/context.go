@@ -44,10 +44,15 @@ func (c *requestContext) Done() <-chan struct{} {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.arm()
+	return c.timed.Done()
+}
+
+// arm makes the timer. It is called with mu held.
+func (c *requestContext) arm() {
 	if c.timed == nil {
 		c.timed, c.cancel = context.WithDeadline(c.parent, c.deadline)
 	}
-	return c.timed.Done()
 }
 
 // Err implements [context.Context].
@@ -64,7 +69,8 @@ func (c *requestContext) Err() error {
 	case c.parent.Err() != nil:
 		c.err = c.parent.Err()
 	case !time.Now().Before(c.deadline):
-		c.err = context.DeadlineExceeded
+		c.arm() // it has ended then, which context.Cause can see
+		c.err = c.timed.Err()
 	}
 	return c.err
 }

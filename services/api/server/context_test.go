@@ -35,6 +35,9 @@ func TestARequestsContextKeepsTheContract(t *testing.T) {
 				if !errors.Is(c.Err(), context.DeadlineExceeded) {
 					t.Errorf("after its deadline: %v", c.Err())
 				}
+				if cause := context.Cause(c); !errors.Is(cause, context.DeadlineExceeded) {
+					t.Errorf("its cause is %v", cause)
+				}
 				cancel()
 				<-c.Done()
 				if !errors.Is(c.Err(), context.DeadlineExceeded) {

@@ -114,3 +114,14 @@ func TestTheAbsoluteFormOfATargetIsTheSame(t *testing.T) {
 		t.Errorf("got %s", answer)
 	}
 }
+
+func TestTargetsThatAreNoPathAreNotThere(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	for _, line := range []string{"OPTIONS *", "CONNECT " + r.host, "GET http://" + r.host, "GET *"} {
+		answer := r.raw(line + " HTTP/1.1\r\nHost: " + r.host + "\r\nConnection: close\r\n\r\n")
+		if !strings.HasPrefix(answer, "HTTP/1.1 404 Not Found\r\n") || !strings.Contains(answer, `"code":"not_found"`) {
+			t.Errorf("%s: got %s", line, answer)
+		}
+	}
+}

@@ -82,7 +82,7 @@ var headerClose = []string{"close"}
 func (c *call) run() error {
 	err := c.admit()
 	if err == nil {
-		err = c.begin()
+		c.query, err = request.ParseQuery(c.r.URL.RawQuery, c.route.Query)
 	}
 	if err == nil {
 		err = c.route.serve(c)

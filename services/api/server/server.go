@@ -71,9 +71,13 @@ func New(opts Options) (*Server, error) {
 		// A body has its own deadlines, by progress (body.go), and moves this one.
 		WriteTimeout:   opts.RequestTimeout + opts.WriteTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
-		ConnContext:    connContext,
-		ConnState:      s.connections.follow,
-		ErrorLog:       slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
+
+		// OPTIONS * is answered as any other path that is not there.
+		DisableGeneralOptionsHandler: true,
+
+		ConnContext: connContext,
+		ConnState:   s.connections.follow,
+		ErrorLog:    slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
 }
