@@ -31,7 +31,7 @@ func buildEtcd(ctx context.Context, to string) error {
 		return err
 	}
 	fmt.Fprintln(os.Stderr, "building etcd; this takes a minute the first time")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", to, ".") //nolint:gosec // the path is the command line's
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", to, ".")
 	cmd.Dir = filepath.Join("test", "peers", "etcd")
 	cmd.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -50,7 +50,7 @@ func (e etcd) start(ctx context.Context, dir string) (*instance, error) {
 		return nil, err
 	}
 	grpc, http1, peer := "http://"+ports[0], "http://"+ports[1], "http://"+ports[2]
-	cmd := exec.CommandContext(ctx, binary, //nolint:gosec // the program that was named
+	cmd := exec.CommandContext(ctx, binary,
 		"--name", "bench", "--data-dir", dir,
 		"--listen-client-urls", grpc, "--listen-client-http-urls", http1, "--advertise-client-urls", grpc,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "bench="+peer,
@@ -71,8 +71,8 @@ func (e etcd) start(ctx context.Context, dir string) (*instance, error) {
 			}
 		}
 		select {
-		case err := <-inst.ended:
-			return nil, fmt.Errorf("etcd ended: %w; see %s.log", errors.Join(err), dir)
+		case <-inst.ended:
+			return nil, fmt.Errorf("etcd ended: %v; see %s.log", inst.cmd.ProcessState, dir)
 		case <-time.After(2 * time.Millisecond):
 		}
 		if time.Since(begin) > startWithin {

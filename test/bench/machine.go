@@ -18,14 +18,15 @@ type machine struct {
 	MemoryGiB  float64 `json:"memory_gib"`
 	Kernel     string  `json:"kernel"`
 	Go         string  `json:"go"`
+	Load       string  `json:"load"` // averages of 1, 5 and 15 minutes before the run
 	Filesystem string  `json:"filesystem"`
 	FsyncP50us float64 `json:"fsync_p50_us"`
 	FsyncP99us float64 `json:"fsync_p99_us"`
 }
 
 func (m machine) String() string {
-	return fmt.Sprintf("%s, %d cores, %.0f GiB, Linux %s, %s\n%s: write of 4 KiB and fsync, p50 %.0f µs, p99 %.0f µs",
-		m.CPU, m.Cores, m.MemoryGiB, m.Kernel, m.Go, m.Filesystem, m.FsyncP50us, m.FsyncP99us)
+	return fmt.Sprintf("%s, %d cores, %.0f GiB, Linux %s, %s; load average %s\n%s: write of 4 KiB and fsync, p50 %.0f µs, p99 %.0f µs",
+		m.CPU, m.Cores, m.MemoryGiB, m.Kernel, m.Go, m.Load, m.Filesystem, m.FsyncP50us, m.FsyncP99us)
 }
 
 func describeMachine(dir string) (machine, error) {
@@ -40,6 +41,9 @@ func describeMachine(dir string) (machine, error) {
 	}
 	if text, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		m.Kernel = strings.TrimSpace(string(text))
+	}
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		m.Load = strings.Join(strings.Fields(string(text))[:3], " ")
 	}
 	m.Filesystem = filesystem(dir)
 	var err error
@@ -80,7 +84,7 @@ func filesystem(dir string) string {
 
 // fsyncTimes measures what one durable write costs here at the least.
 func fsyncTimes(dir string) (p50, p99 float64, err error) {
-	f, err := os.Create(filepath.Join(dir, "fsync")) //nolint:gosec // a directory of this program's own
+	f, err := os.Create(filepath.Join(dir, "fsync"))
 	if err != nil {
 		return 0, 0, err
 	}

@@ -29,49 +29,39 @@ type row struct {
 
 // target is a bound on a row's ratio, or on our value.
 type target struct {
-	of    func(row) float64
-	what  string
-	least bool
-	bound float64
+	text string
+	met  func(row) bool // nil: there is no target
 }
 
 func ratioAtLeast(bound float64) target {
-	return target{func(r row) float64 { return *r.Ratio }, "ratio >= ", true, bound}
+	return target{"ratio >= " + decimal(bound), func(r row) bool { return *r.Ratio >= bound }}
 }
 
-func ratioAtMost(bound float64) target {
-	return target{func(r row) float64 { return *r.Ratio }, "ratio <= ", false, bound}
-}
+// notLonger is the target of times.
+var notLonger = target{"ratio <= 1", func(r row) bool { return *r.Ratio <= 1 }}
 
 func oursBelow(bound float64) target {
-	return target{func(r row) float64 { return r.Ours }, "ours < ", false, bound}
+	return target{"ours < " + decimal(bound), func(r row) bool { return r.Ours < bound }}
 }
+
+func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // newRow makes a row of the medians of both systems' measurements.
 func newRow(name, unit string, ours, peer []float64, peerName string, t target, method string, args ...any) row {
-	r := row{Name: name, Unit: unit, Ours: median(ours), PeerName: peerName, target: t, Method: fmt.Sprintf(method, args...)}
+	r := row{
+		Name: name, Unit: unit, Ours: median(ours), PeerName: peerName,
+		Target: t.text, Method: fmt.Sprintf(method, args...), target: t,
+	}
 	if len(peer) > 0 {
 		p := median(peer)
 		ratio := r.Ours / p
 		r.Peer, r.Ratio = &p, &ratio
 	}
-	if t.of != nil {
-		r.Target = t.what + strconv.FormatFloat(t.bound, 'f', -1, 64)
-	}
 	return r
 }
 
 // missed tells whether the row has a target and does not reach it.
-func (r row) missed() bool {
-	if r.target.of == nil {
-		return false
-	}
-	v := r.target.of(r)
-	if r.target.least {
-		return v < r.target.bound
-	}
-	return v > r.target.bound
-}
+func (r row) missed() bool { return r.target.met != nil && !r.target.met(r) }
 
 func countMissed(rows []row) (n int) {
 	for _, r := range rows {

@@ -36,7 +36,7 @@ type instance struct {
 	url     string
 	started time.Duration // from the start of the process to its first answer
 	cmd     *exec.Cmd
-	ended   chan error
+	ended   chan struct{} // closed when the process has ended
 }
 
 // stopWithin is how long a system may take to end before it is killed.
@@ -53,8 +53,11 @@ func spawn(cmd *exec.Cmd, logFile string) (*instance, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
-	in := &instance{cmd: cmd, ended: make(chan error, 1)}
-	go func() { in.ended <- cmd.Wait() }()
+	in := &instance{cmd: cmd, ended: make(chan struct{})}
+	go func() {
+		defer close(in.ended)
+		_ = cmd.Wait() // its status shows in cmd.ProcessState
+	}()
 	return in, nil
 }
 

@@ -27,6 +27,7 @@ type side struct {
 	*instance
 	rates []float64 // answers a second
 	p99s  []float64 // milliseconds
+	cpus  []float64 // microseconds of the system's processor time for each answer
 }
 
 // measureThroughput compares closed loops, and then open loops at parts of
@@ -89,14 +90,13 @@ func (b *run) closed(ctx context.Context, c contest, ours, peer *side) ([]row, e
 			mix load.Mix
 		}{{ours, c.ours}, {peer, c.peer}} {
 			if round == 0 {
-				turn.rates, turn.p99s = nil, nil
-				warm := load.Options{URL: turn.url, Connections: c.connections, Duration: b.plan.warmup, Mix: turn.mix}
-				if _, err := load.Run(ctx, warm); err != nil {
+				turn.rates, turn.p99s, turn.cpus = nil, nil, nil
+				if err := b.warm(ctx, c, turn.url, turn.mix); err != nil {
 					return nil, err
 				}
 			}
-			res, err := b.load(ctx, c.name, turn.side, load.Options{
-				URL: turn.url, Connections: c.connections, Duration: b.plan.duration, Seed: uint64(round) + 1, Mix: turn.mix, //nolint:gosec // small
+			res, cpu, err := b.load(ctx, c.name, turn.side, load.Options{
+				URL: turn.url, Connections: c.connections, Duration: b.plan.duration, Seed: uint64(round) + 1, Mix: turn.mix,
 			})
 			if err != nil {
 				return nil, err
@@ -106,18 +106,32 @@ func (b *run) closed(ctx context.Context, c contest, ours, peer *side) ([]row, e
 			}
 			turn.rates = append(turn.rates, res.Rate())
 			turn.p99s = append(turn.p99s, milliseconds(res.Latency.Percentile(99)))
+			turn.cpus = append(turn.cpus, float64(cpu)/float64(time.Microsecond))
 		}
 	}
 	const method = "closed loop, %d connections kept alive, values of %d bytes, %d keys chosen at random, %d × %v each in turns, medians"
 	args := []any{c.connections, valueBytes, b.plan.keys, b.plan.rounds, b.plan.duration}
 	var rate, p99 target
 	if c.least > 0 {
-		rate, p99 = ratioAtLeast(c.least), ratioAtMost(1)
+		rate, p99 = ratioAtLeast(c.least), notLonger
 	}
 	return []row{
 		newRow(c.name, "requests/s", ours.rates, peer.rates, peer.system.name(), rate, method, args...),
 		newRow(c.name+": p99", "ms", ours.p99s, peer.p99s, peer.system.name(), p99, method, args...),
+		newRow(c.name+": processor time", "µs/request", ours.cpus, peer.cpus, peer.system.name(), target{}, method, args...),
 	}, nil
+}
+
+// warm lets a system settle: it gets as many requests as there are keys, and for
+// as long as the plan says.
+func (b *run) warm(ctx context.Context, c contest, url string, mix load.Mix) error {
+	for _, o := range []load.Options{{Count: int64(b.plan.keys)}, {Duration: b.plan.warmup}} {
+		o.URL, o.Connections, o.Mix = url, c.connections, mix
+		if _, err := load.Run(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // openConnections are enough that a request rarely waits for one.
@@ -133,8 +147,8 @@ func (b *run) open(ctx context.Context, c contest, ours, peer *side, part int) (
 	}
 	for round := range b.plan.rounds {
 		for i, mix := range []load.Mix{c.ours, c.peer} {
-			res, err := b.load(ctx, fmt.Sprintf("%s, open loop at %d %%", c.name, part), sides[i], load.Options{
-				URL: sides[i].url, Connections: openConnections, Rate: rates[i], Duration: b.plan.duration, Seed: uint64(round) + 1, Mix: mix, //nolint:gosec // small
+			res, _, err := b.load(ctx, fmt.Sprintf("%s, open loop at %d %%", c.name, part), sides[i], load.Options{
+				URL: sides[i].url, Connections: openConnections, Rate: rates[i], Duration: b.plan.duration, Seed: uint64(round) + 1, Mix: mix,
 			})
 			if err != nil {
 				return nil, err
@@ -153,22 +167,21 @@ func (b *run) open(ctx context.Context, c contest, ours, peer *side, part int) (
 }
 
 // load runs one measurement and says on standard error what it was, with the
-// processor time that generator and server took for each request.
-func (b *run) load(ctx context.Context, name string, s *side, o load.Options) (load.Result, error) {
+// processor time that generator and system took for each request.
+func (b *run) load(ctx context.Context, name string, s *side, o load.Options) (res load.Result, cpu time.Duration, err error) {
 	own, server := ownCPU(), s.cpu()
-	res, err := load.Run(ctx, o)
+	res, err = load.Run(ctx, o)
 	if err == nil {
 		err = complaint(res)
 	}
 	if err != nil {
-		return res, fmt.Errorf("%s: %w", s.system.name(), err)
+		return res, 0, fmt.Errorf("%s: %w", s.system.name(), err)
 	}
-	per := func(d time.Duration) time.Duration {
-		return (d / time.Duration(max(res.OK, 1))).Round(100 * time.Nanosecond)
-	}
-	fmt.Fprintf(os.Stderr, "%-36s %-7s %8.0f/s  %v  cpu/request: generator %v, server %v\n",
-		name, s.system.name(), res.Rate(), res.Latency, per(ownCPU()-own), per(s.cpu()-server))
-	return res, nil
+	each := func(d time.Duration) time.Duration { return d / time.Duration(max(res.OK, 1)) }
+	cpu = each(s.cpu() - server)
+	fmt.Fprintf(os.Stderr, "%-36s %-7s %8.0f/s  %v  processor time for each: generator %v, system %v\n",
+		name, s.system.name(), res.Rate(), res.Latency, each(ownCPU()-own), cpu)
+	return res, cpu, nil
 }
 
 func ownCPU() time.Duration {

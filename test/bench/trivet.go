@@ -27,7 +27,7 @@ func (t trivet) start(ctx context.Context, dir string) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, binary, "run", "--data", dir, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0") //nolint:gosec // the program that was named
+	cmd := exec.CommandContext(ctx, binary, "run", "--data", dir, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -48,8 +48,8 @@ func (t trivet) start(ctx context.Context, dir string) (*instance, error) {
 	}()
 	select {
 	case inst.url = <-url:
-	case err := <-inst.ended:
-		return nil, fmt.Errorf("trivet ended: %w; see %s.log", errors.Join(err), dir)
+	case <-inst.ended:
+		return nil, fmt.Errorf("trivet ended: %v; see %s.log", inst.cmd.ProcessState, dir)
 	case <-time.After(startWithin):
 		return nil, errors.Join(fmt.Errorf("trivet did not listen within %v", startWithin), inst.stop())
 	}

@@ -16,7 +16,7 @@ import (
 // victim is the server that is killed.
 type victim interface {
 	// launch begins to start it, on what it kept from before.
-	launch() error
+	launch(ctx context.Context) error
 	// ready waits until it serves, and gives its address.
 	ready(ctx context.Context) (url string, err error)
 	// kill ends it at once and without warning. It is an error that it had
@@ -41,13 +41,13 @@ type process struct {
 const announcement = "listening on "
 
 // launch starts the program.
-func (p *process) launch() error {
+func (p *process) launch(ctx context.Context) error {
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	cmd := exec.Command(p.binary, "run", "--data", p.dir, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0") //nolint:gosec // the program under test
+	cmd := exec.CommandContext(ctx, p.binary, "run", "--data", p.dir, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0") //nolint:gosec // the program under test
 	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -129,7 +129,7 @@ func (r *run) round(ctx context.Context) error {
 	// A kill during recovery, or before the server has opened its data.
 	early := 0
 	for ; r.rng.IntN(2) == 0 && early < 3; early++ {
-		if err := r.victim.launch(); err != nil {
+		if err := r.victim.launch(ctx); err != nil {
 			return err
 		}
 		pause(ctx, time.Duration(r.rng.Int64N(int64(r.startup)*5/4+1)))
@@ -146,7 +146,7 @@ func (r *run) round(ctx context.Context) error {
 			pending[w.pending] = true
 		}
 	}
-	if err := r.verifier.round(ctx, made, func(req *request) bool { return pending[req] }); err != nil {
+	if err := r.verdict(r.verifier.round(ctx, made, func(req *request) bool { return pending[req] })); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
 	open := 0
@@ -160,7 +160,7 @@ func (r *run) round(ctx context.Context) error {
 	r.logf("round %d: %d requests, %d without an answer, %d early kills, start in %v, %d changes in all, load %v, check %v",
 		r.report.rounds+1, len(made), open, early, r.startup.Round(time.Millisecond), r.ledger.seen,
 		killed.Sub(begin).Round(time.Millisecond), time.Since(killed).Round(time.Millisecond))
-	return r.verdict()
+	return nil
 }
 
 // conclude gives every repeatable request its answer and reads everything.
@@ -174,21 +174,15 @@ func (r *run) conclude(ctx context.Context) error {
 			}
 		}
 	}
-	if err := r.verifier.round(ctx, r.collect(), func(*request) bool { return false }); err != nil {
+	if err := r.verdict(r.verifier.round(ctx, r.collect(), func(*request) bool { return false })); err != nil {
 		return err
 	}
-	if err := r.verdict(); err != nil {
-		return err
-	}
-	if err := r.verifier.all(ctx); err != nil {
-		return err
-	}
-	return r.verdict()
+	return r.verdict(r.verifier.all(ctx))
 }
 
 func (r *run) start(ctx context.Context) error {
 	begin := time.Now()
-	if err := r.victim.launch(); err != nil {
+	if err := r.victim.launch(ctx); err != nil {
 		return err
 	}
 	url, err := r.victim.ready(ctx)
@@ -228,11 +222,13 @@ func (r *run) collect() []*request {
 	return made
 }
 
-func (r *run) verdict() error {
+// verdict is a broken promise, if there is one, or the error that kept the
+// check from looking for more.
+func (r *run) verdict(err error) error {
 	if len(r.ledger.found) > 0 {
 		return &broken{r.ledger.found}
 	}
-	return nil
+	return err
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -111,24 +111,23 @@ func (v *verifier) await(ctx context.Context, made []*request) error {
 		}
 	}
 	return parallel(waiting, func(r *request) error {
+		at := place{r.ns, r.writes[0].key}
 		for {
 			state, err := v.client.operation(ctx, r.operation)
-			if wrong := (*unexpected)(nil); errors.As(err, &wrong) {
-				v.report(lost, place{r.ns, r.writes[0].key}, "accepted as %s: %s", r.operation, wrong)
-				return nil
-			}
-			if ctx.Err() != nil {
-				v.report(lost, place{r.ns, r.writes[0].key}, "accepted as %s and not applied within %v", r.operation, v.applyWithin)
-				return nil
-			}
-			if err != nil {
+			wrong := (*unexpected)(nil)
+			switch {
+			case errors.As(err, &wrong):
+				v.report(lost, at, "accepted as %s: %s", r.operation, wrong)
+			case errors.Is(ctx.Err(), context.DeadlineExceeded):
+				v.report(lost, at, "accepted as %s and not applied within %v", r.operation, v.applyWithin)
+			case err != nil:
 				return err
-			}
-			if state.State == kv.RecordPending {
+			case state.State == kv.RecordPending:
 				time.Sleep(time.Millisecond)
 				continue
+			default:
+				v.conclude(r, state)
 			}
-			v.conclude(r, state)
 			return nil
 		}
 	})
@@ -185,7 +184,7 @@ func (v *verifier) logs(ctx context.Context, after kv.Position) (changes []chang
 	}
 	end := kv.Position(math.MaxInt64)
 	for _, fence := range fences {
-		log, err := v.client.changes(ctx, fence.ns, after, fenceKey, fence.writes[0].version)
+		log, err := v.logTo(ctx, after, fence)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -193,6 +192,17 @@ func (v *verifier) logs(ctx context.Context, after kv.Position) (changes []chang
 		end = min(end, log[len(log)-1].Position)
 	}
 	return slices.DeleteFunc(changes, func(ch change) bool { return ch.Position > end }), fences, nil
+}
+
+// logTo reads one namespace's change log up to a fence.
+func (v *verifier) logTo(ctx context.Context, after kv.Position, fence *request) ([]change, error) {
+	ctx, cancel := context.WithTimeout(ctx, v.applyWithin)
+	defer cancel()
+	log, err := v.client.changes(ctx, fence.ns, after, fenceKey, fence.writes[0].version)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		v.report(lost, place{fence.ns, fenceKey}, "answered as %s and not in the change log within %v", fence.answer, v.applyWithin)
+	}
+	return log, err
 }
 
 // state reads a key and holds it against its last change.

@@ -22,8 +22,6 @@ type change struct {
 // changes watches a namespace from behind a position, up to and including the
 // change that gave a key a version.
 func (c *client) changes(ctx context.Context, ns string, after kv.Position, key string, v kv.Version) ([]change, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
 	path := fmt.Sprintf("/v1/watch/%s?since=%d", ns, after)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
 	if err != nil {

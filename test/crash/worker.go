@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/trivetkv/trivet/pkg/kv"
 )
@@ -142,9 +143,7 @@ func (w *worker) put(key string) *write {
 	}
 	write := w.write(kv.KindPut, key)
 	write.value = fmt.Appendf(nil, "w%d-%d|", w.id, write.seq)
-	for i := range size {
-		write.value = append(write.value, byte(write.seq+i))
-	}
+	write.value = append(write.value, strings.Repeat(string(rune('a'+write.seq%26)), size)...)
 	return write
 }
 
