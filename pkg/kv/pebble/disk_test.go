@@ -351,15 +351,17 @@ func TestNoPermission(t *testing.T) {
 	}
 }
 
-// slowUsage measures free space once, and then hangs.
+// slowUsage is a disk that takes long to measure, once it is told to.
 type slowUsage struct {
 	vfs.FS
-	calls   *atomic.Int64
+	slow    *atomic.Bool
+	begun   chan struct{}
 	release chan struct{}
 }
 
 func (s slowUsage) GetDiskUsage(string) (vfs.DiskUsage, error) {
-	if s.calls.Add(1) > 1 {
+	if s.slow.Load() {
+		s.begun <- struct{}{}
 		<-s.release
 	}
 	return vfs.DiskUsage{AvailBytes: 1 << 40}, nil
@@ -367,24 +369,15 @@ func (s slowUsage) GetDiskUsage(string) (vfs.DiskUsage, error) {
 
 func TestWritesGoByTheLastMeasureWhileAnotherIsTaken(t *testing.T) {
 	t.Parallel()
-	slow := slowUsage{FS: vfs.NewMem(), calls: new(atomic.Int64), release: make(chan struct{})}
-	s := open(t, "store", pebble.Options{FS: slow})
-	measuring := make(chan error, 1)
-	eventually(t, "the space is measured again", func() bool {
-		go func() { measuring <- tryPut(context.Background(), s, "a", "1") }()
-		select {
-		case err := <-measuring:
-			if err != nil {
-				t.Fatal(err)
-			}
-			return false
-		case <-time.After(time.Second):
-			return slow.calls.Load() > 1
-		}
-	})
+	disk := slowUsage{FS: vfs.NewMem(), slow: new(atomic.Bool), begun: make(chan struct{}, 100), release: make(chan struct{})}
+	s := open(t, "store", pebble.Options{FS: disk})
+	disk.slow.Store(true)
+	first := make(chan error, 1)
+	go func() { first <- tryPut(context.Background(), s, "a", "1") }()
+	<-disk.begun
 	put(t, s, "ns", "b", "2")
-	close(slow.release)
-	if err := <-measuring; err != nil {
+	close(disk.release)
+	if err := <-first; err != nil {
 		t.Error(err)
 	}
 }

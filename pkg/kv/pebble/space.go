@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,8 +23,9 @@ type space struct {
 	dir     string
 	reserve uint64
 
-	measured atomic.Int64 // when, in ns
-	free     atomic.Uint64
+	measuring sync.Mutex
+	measured  atomic.Int64 // when, in ns
+	free      atomic.Uint64
 }
 
 // measure looks up the free space.
@@ -38,9 +40,11 @@ func (s *space) measure() {
 // check refuses a write while there is too little space; one that frees space
 // in the end may use half of the reserve.
 func (s *space) check(frees bool) error {
-	now, last := time.Now().UnixNano(), s.measured.Load()
-	if now-last > int64(spaceInterval) && s.measured.CompareAndSwap(last, now) {
+	now := time.Now().UnixNano()
+	if now-s.measured.Load() > int64(spaceInterval) && s.measuring.TryLock() {
 		s.measure()
+		s.measured.Store(now)
+		s.measuring.Unlock()
 	}
 	need := s.reserve
 	if frees {
