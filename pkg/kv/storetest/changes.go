@@ -239,6 +239,9 @@ var changeTests = []test{
 			}
 			write()
 			waiters.Wait()
+			if s.Failed() {
+				return
+			}
 		}
 	}},
 
@@ -256,11 +259,12 @@ var changeTests = []test{
 
 	{"a wait ends with its context", func(s *space) {
 		s.put("k", "1")
+		after := s.head()
 		ctx, cancel := context.WithCancel(s.Context())
 		done := make(chan error, 1)
 		go func() {
 			for {
-				if err := s.Store.Await(ctx, s.ns, s.head()); err != nil {
+				if err := s.Store.Await(ctx, s.ns, after); err != nil {
 					done <- err
 					return
 				}
@@ -280,6 +284,7 @@ var changeTests = []test{
 		ctx, cancel := context.WithTimeout(s.Context(), patience)
 		defer cancel()
 		var wg sync.WaitGroup
+		defer wg.Wait()
 		for w := range writers {
 			wg.Go(func() {
 				for i := range each {
@@ -309,7 +314,6 @@ var changeTests = []test{
 			}
 			q.After = page.Next
 		}
-		wg.Wait()
 		s.equal("head", s.head(), last)
 	}},
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"sync"
 	"time"
 
 	"github.com/trivetkv/trivet/pkg/kv"
@@ -202,6 +203,34 @@ var expiryTests = []test{
 		s.equal("swept", s.sweepAll(), 0)
 		s.equal("changes", len(s.changes(after)), 0)
 		s.equal("keys", s.keys(""), []string{"again", "lifted", "longer"})
+	}},
+
+	{"a sweep takes nothing that is written meanwhile", func(s *space) {
+		s.needMaintainer()
+		keys := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+		for range 80 {
+			s.lapsed(keys...)
+			var wg sync.WaitGroup
+			together := make(chan struct{})
+			for _, key := range keys {
+				wg.Go(func() {
+					<-together
+					if _, err := s.apply(putOp(key, "2")); err != nil {
+						s.Errorf("put: %v", err)
+					}
+				})
+			}
+			wg.Go(func() {
+				<-together
+				if _, err := s.Maintainer.Sweep(s.Context(), 100); err != nil {
+					s.Errorf("sweep: %v", err)
+				}
+			})
+			close(together)
+			wg.Wait()
+			s.equal("keys", s.keys(""), keys)
+			s.equal("usage", s.namespace().Keys, int64(len(keys)))
+		}
 	}},
 
 	{"deadlines outlive opening again", func(s *space) {

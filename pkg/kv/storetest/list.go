@@ -231,6 +231,7 @@ var listTests = []test{
 	{"a watch from a list's position misses nothing", func(s *space) {
 		const n = 150
 		var wg sync.WaitGroup
+		defer wg.Wait()
 		for w := range 3 {
 			wg.Go(func() {
 				for i := range n / 3 {

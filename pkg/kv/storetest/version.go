@@ -20,6 +20,16 @@ var versionTests = []test{
 		}
 	}},
 
+	{"a version is not below the clock in µs", func(s *space) {
+		s.needClock()
+		for range 3 {
+			if v := s.put("k", "1").Version; int64(v) < s.Clock.Now().UnixMicro() {
+				s.Fatalf("version %d at %d µs", v, s.Clock.Now().UnixMicro())
+			}
+			s.Clock.Advance(time.Hour)
+		}
+	}},
+
 	{"versions rise though the clock steps back", func(s *space) {
 		s.needClock()
 		last := s.above(0, "k")
