@@ -14,6 +14,7 @@ const (
 	maxGroupBytes    = 4 << 20  // in one batch, unless one request has more
 	maxInFlight      = 4        // batches that are written and not yet synced
 	maxQueuedBytes   = 64 << 20 // of requests that wait or are under way
+	minRequestCost   = 256      // bytes that a request counts for, so that their number is bounded too
 )
 
 // request is a function of the caller that the committer runs.
@@ -65,7 +66,7 @@ func (s *Store) submit(ctx context.Context, cost int64, run func(*builder) error
 		return diskFull("a write to %s waits for space; this one was not begun", s.dir)
 	default:
 	}
-	cost = min(cost, maxQueuedBytes)
+	cost = min(max(cost, minRequestCost), maxQueuedBytes)
 	if err := s.memory.Acquire(ctx, cost); err != nil {
 		return err
 	}
