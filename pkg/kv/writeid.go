@@ -44,8 +44,8 @@ func ParseWriteID(text string) (WriteID, error) {
 // before the write is applied.
 func NewWriteID(now time.Time) WriteID {
 	var id WriteID
-	binary.BigEndian.PutUint64(id[:8], uint64(now.UnixMilli())<<16) //nolint:gosec // times before 1970 are not met
-	_, _ = rand.Read(id[6:12])                                      // crypto/rand never fails
+	binary.BigEndian.PutUint64(id[:8], uint64(now.UnixMilli())<<16)
+	_, _ = rand.Read(id[6:12]) // crypto/rand never fails
 	copy(id[12:], id.check())
 	return id
 }
@@ -56,7 +56,7 @@ func (id WriteID) IssuedAt() (time.Time, bool) {
 	if string(id[12:]) != string(id.check()) {
 		return time.Time{}, false
 	}
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(id[:8]) >> 16)), true //nolint:gosec // 48 bits
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(id[:8]) >> 16)), true
 }
 
 func (id WriteID) check() []byte {

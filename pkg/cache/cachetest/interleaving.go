@@ -15,7 +15,7 @@ import (
 var interleavingTests = []test{
 	{"random interleavings, step by step", func(f *fixture) {
 		for round := range 3000 {
-			seed := rand.Uint64() //nolint:gosec // a test's choices
+			seed := rand.Uint64()
 			if err := f.interleave(seed, round%2 == 0); err != nil {
 				f.Fatalf("seed %d, forgetting %v: %v", seed, round%2 == 0, err)
 			}
@@ -40,7 +40,7 @@ type actor func(w *world) (more bool, err error)
 // they began and, while nothing but the marks of dead writers is forgotten, at
 // least what any finished read has answered.
 func (f *fixture) interleave(seed uint64, forgetting bool) error {
-	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // a test's choices
+	random := rand.New(rand.NewPCG(seed, seed))
 	key := cache.Key{Namespace: "space", Key: fmt.Sprint(seed)}
 	w := &world{version: 1, acknowledged: 1, shown: 1}
 	ctx, ttl := f.Context(), f.LeaseTTL/8 // of a mark: leases outlive it
@@ -167,7 +167,7 @@ func concurrent(f *fixture) {
 	var wg sync.WaitGroup
 	for who := range 2 {
 		wg.Go(func() { // a writer
-			random := rand.New(rand.NewPCG(uint64(who), 1)) //nolint:gosec // a test's choices
+			random := rand.New(rand.NewPCG(uint64(who), 1))
 			for range rounds {
 				i := random.IntN(len(keys))
 				r, mark := &registers[i], newMark()
@@ -194,7 +194,7 @@ func concurrent(f *fixture) {
 	}
 	for who := range 3 {
 		wg.Go(func() { // a reader
-			random := rand.New(rand.NewPCG(uint64(who), 2)) //nolint:gosec // a test's choices
+			random := rand.New(rand.NewPCG(uint64(who), 2))
 			for range rounds * 3 {
 				i := random.IntN(len(keys))
 				r := &registers[i]
@@ -224,7 +224,7 @@ func concurrent(f *fixture) {
 		})
 	}
 	wg.Go(func() { // memory that runs short, and time
-		random := rand.New(rand.NewPCG(1, 3)) //nolint:gosec // a test's choices
+		random := rand.New(rand.NewPCG(1, 3))
 		for range rounds {
 			if random.IntN(2) == 0 {
 				f.Forget(keys[random.IntN(len(keys))])

@@ -51,9 +51,13 @@ type Options struct {
 	Metrics prometheus.Registerer // nil registers nothing
 }
 
+// database is a name under which a store can be embedded without being a way
+// around the cache for others.
+type database = kv.Store
+
 // Store is a [kv.Store] behind a cache.
 type Store struct {
-	kv.Store
+	database
 	cache   cache.Cache
 	opts    Options
 	flights *flights
@@ -77,7 +81,7 @@ func New(store kv.Store, c cache.Cache, opts Options) *Store {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	s := &Store{Store: store, cache: c, opts: opts, metrics: newMetrics(opts.Metrics)}
+	s := &Store{database: store, cache: c, opts: opts, metrics: newMetrics(opts.Metrics)}
 	s.flights = newFlights(s.readThrough, opts.ReadTimeout, s.metrics.shared.Inc)
 	return s
 }
@@ -89,7 +93,7 @@ func New(store kv.Store, c cache.Cache, opts Options) *Store {
 // asked.
 func (s *Store) Get(ctx context.Context, ns, key string, opts kv.ReadOptions) (kv.Entry, error) {
 	if opts.Consistency == kv.Strong {
-		return s.Store.Get(ctx, ns, key, opts)
+		return s.database.Get(ctx, ns, key, opts)
 	}
 	k := cache.Key{Namespace: ns, Key: key}
 	found, err := s.cache.Read(ctx, k)
@@ -97,9 +101,9 @@ func (s *Store) Get(ctx context.Context, ns, key string, opts kv.ReadOptions) (k
 	case err != nil:
 		// A cache that does not answer costs time, never the answer.
 		s.metrics.failed(stepRead)
-		return s.Store.Get(ctx, ns, key, opts)
+		return s.database.Get(ctx, ns, key, opts)
 	case found.Found && found.Entry.Version < opts.MinVersion:
-		return s.Store.Get(ctx, ns, key, opts)
+		return s.database.Get(ctx, ns, key, opts)
 	case found.Found && found.Absent:
 		return found.Entry, kv.ErrNotFound
 	case found.Found:
@@ -107,7 +111,7 @@ func (s *Store) Get(ctx context.Context, ns, key string, opts kv.ReadOptions) (k
 	}
 	entry, err := s.flights.join(ctx, k, max(found.Lease, found.Held))
 	if entry.Version < opts.MinVersion && conclusive(err) {
-		return s.Store.Get(ctx, ns, key, opts)
+		return s.database.Get(ctx, ns, key, opts)
 	}
 	return entry, err
 }
@@ -115,7 +119,7 @@ func (s *Store) Get(ctx context.Context, ns, key string, opts kv.ReadOptions) (k
 // readThrough reads the database and fills the cache under a lease, 0 for none.
 func (s *Store) readThrough(ctx context.Context, key cache.Key, lease cache.Lease) (kv.Entry, error) {
 	began := s.opts.Now()
-	entry, err := s.Store.Get(ctx, key.Namespace, key.Key, kv.ReadOptions{Consistency: kv.Strong})
+	entry, err := s.database.Get(ctx, key.Namespace, key.Key, kv.ReadOptions{Consistency: kv.Strong})
 	if lease == 0 || !conclusive(err) {
 		return entry, err // an error is the answer of this read alone
 	}

@@ -20,7 +20,7 @@ import (
 func TestNoReadIsOlderThanAnAcknowledgedWrite(t *testing.T) {
 	t.Parallel()
 	for range 60 {
-		seed := rand.Uint64() //nolint:gosec // a test's choices
+		seed := rand.Uint64()
 		synctest.Test(t, func(t *testing.T) { disturb(t, seed) })
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
@@ -30,7 +30,7 @@ func TestNoReadIsOlderThanAnAcknowledgedWrite(t *testing.T) {
 
 func disturb(t *testing.T, seed uint64) {
 	var mu sync.Mutex
-	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // a test's choices
+	random := rand.New(rand.NewPCG(seed, seed))
 	pick := func(n int) int {
 		mu.Lock()
 		defer mu.Unlock()

@@ -15,7 +15,7 @@ func (s *Store) Apply(ctx context.Context, ns string, op kv.Operation, id kv.Ide
 	if err := s.begin(ctx, w); err != nil {
 		return kv.Result{Kind: op.Kind, Key: op.Key}, err
 	}
-	res, err := s.Store.Apply(ctx, ns, op, id)
+	res, err := s.database.Apply(ctx, ns, op, id)
 	if err == nil {
 		w.made(op, res)
 	}
@@ -28,7 +28,7 @@ func (s *Store) Batch(ctx context.Context, ns string, ops []kv.Operation, id kv.
 	if err := s.begin(ctx, w); err != nil {
 		return nil, err
 	}
-	results, err := s.Store.Batch(ctx, ns, ops, id)
+	results, err := s.database.Batch(ctx, ns, ops, id)
 	if err == nil {
 		for i, res := range results {
 			w.made(ops[i], res)
@@ -43,7 +43,7 @@ func (s *Store) Txn(ctx context.Context, ns string, txn kv.Txn, id kv.Identity) 
 	if err := s.begin(ctx, w); err != nil {
 		return kv.TxnResult{}, err
 	}
-	res, err := s.Store.Txn(ctx, ns, txn, id)
+	res, err := s.database.Txn(ctx, ns, txn, id)
 	if err == nil {
 		ran := txn.Failure
 		if res.Succeeded {

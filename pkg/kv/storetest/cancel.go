@@ -54,7 +54,7 @@ var cancelTests = []test{
 		var wg sync.WaitGroup
 		for w := range 4 {
 			wg.Go(func() {
-				random := rand.New(rand.NewPCG(uint64(w), 1)) //nolint:gosec // a test's choices
+				random := rand.New(rand.NewPCG(uint64(w), 1))
 				for range attempts {
 					ctx, cancel := context.WithCancel(s.Context())
 					done := make(chan struct{})

@@ -136,7 +136,7 @@ var concurrencyTests = []test{
 				return err
 			}
 			at := kv.Version(acknowledged.Load())
-			e, err := s.Store.Get(s.Context(), s.ns, "k", kv.ReadOptions{Consistency: kv.Consistency(who % 3)}) //nolint:gosec // 0 to 2
+			e, err := s.Store.Get(s.Context(), s.ns, "k", kv.ReadOptions{Consistency: kv.Consistency(who % 3)})
 			if err != nil && at == 0 {
 				return nil
 			}

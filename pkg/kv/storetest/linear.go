@@ -84,14 +84,14 @@ var registerModel = porcupine.Model{
 // looks for an order of their operations that explains every answer.
 func exerciseLinearizability(s *space) {
 	const clients, calls = 6, 60
-	seed := rand.Uint64() //nolint:gosec // a test's choices
+	seed := rand.Uint64()
 	s.Logf("seed %d", seed)
 	began := time.Now()
 	histories := make([][]porcupine.Operation, clients)
 	var wg sync.WaitGroup
 	for client := range clients {
 		wg.Go(func() {
-			random := rand.New(rand.NewPCG(seed, uint64(client))) //nolint:gosec // a test's choices
+			random := rand.New(rand.NewPCG(seed, uint64(client)))
 			known := map[string]kv.Version{}
 			for i := range calls {
 				c := call{

@@ -18,7 +18,7 @@ const SeedVariable = "STORETEST_SEED"
 
 var modelTests = []test{
 	{"random sequences answer as a simple model does", func(s *space) {
-		seed := rand.Uint64() //nolint:gosec // a test's choices
+		seed := rand.Uint64()
 		if text := os.Getenv(SeedVariable); text != "" {
 			var err error
 			if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
@@ -27,7 +27,7 @@ var modelTests = []test{
 		}
 		s.Logf("repeat with %s=%d", SeedVariable, seed)
 		m := &model{
-			space: s, random: rand.New(rand.NewPCG(seed, seed)), //nolint:gosec // a test's choices
+			space: s, random: rand.New(rand.NewPCG(seed, seed)),
 			keys: map[string]*modelKey{}, versions: map[string][]modelVersion{},
 		}
 		for m.step = range 400 {
