@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"io"
 	"sync"
@@ -52,7 +53,7 @@ func readCommitted(fs vfs.FS, path string) (int64, bool, error) {
 	defer func() { _ = f.Close() }()
 	var buf [committedBytes]byte
 	if _, err := f.ReadAt(buf[:], 0); err != nil {
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			err = nil
 		}
 		return 0, false, err

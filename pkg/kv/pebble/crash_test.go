@@ -279,7 +279,7 @@ func shoot(t *testing.T, wrap func(vfs.FS) vfs.FS, seed uint64, every, writers, 
 	t.Helper()
 	mem := vfs.NewCrashableMem()
 	book := &journal{seen: make(map[string]kv.Version)}
-	c := &camera{mem: mem, book: book, every: every, rng: rand.New(rand.NewPCG(seed, seed))} //nolint:gosec // not for secrets
+	c := &camera{mem: mem, book: book, every: every, rng: rand.New(rand.NewPCG(seed, seed))}
 	s, err := pebble.Open("store", pebble.Options{FS: wrap(errorfs.Wrap(mem, c)), MemTableBytes: 64 << 10})
 	if err != nil {
 		t.Fatal(err)

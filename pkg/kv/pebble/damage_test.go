@@ -53,7 +53,7 @@ func crashed(t *testing.T) *vfs.MemFS {
 // everything keeps what was written and not synced too, as the end of a
 // process does.
 func everything() vfs.CrashCloneCfg {
-	return vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))} //nolint:gosec // not for secrets
+	return vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))}
 }
 
 // complete reads all that the store has to hold, every way there is.
@@ -123,8 +123,8 @@ func TestAFlippedBitIsRefusedOrHarmless(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rng := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // not for secrets
-	noticed := make(map[string]int)    // by kind of file; obsolete files are among them
+	rng := rand.New(rand.NewPCG(7, 7))
+	noticed := make(map[string]int) // by kind of file; obsolete files are among them
 	for _, name := range names {
 		path := image.PathJoin(damageDir, name)
 		info, err := image.Stat(path)

@@ -73,7 +73,7 @@ const (
 
 // careOf tells how important it is that a file can be written.
 func (d *disk) careOf(name string, category vfs.DiskWriteCategory) care {
-	base := d.FS.PathBase(name)
+	base := d.PathBase(name)
 	switch {
 	case strings.HasSuffix(base, ".log"), strings.HasPrefix(base, "MANIFEST-"), strings.HasPrefix(base, "marker."):
 		return critical

@@ -3,7 +3,9 @@ package pebble_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -290,13 +292,27 @@ func TestAFailingDiskStopsWritesOnly(t *testing.T) {
 	}
 }
 
+// intruderDir names the directory that this binary opens when it is run as a
+// second process.
+const intruderDir = "TRIVET_TEST_INTRUDER_DIR"
+
 func TestADirectoryHasOneProcess(t *testing.T) {
 	t.Parallel()
+	if dir := os.Getenv(intruderDir); dir != "" {
+		_, err := pebble.Open(dir, pebble.Options{})
+		fmt.Println(err)
+		return
+	}
 	dir := t.TempDir()
 	open(t, dir, pebble.Options{})
-	_, err := pebble.Open(dir, pebble.Options{})
-	if !isUnavailable(err, dir+" is in use by another process") {
-		t.Errorf("second open: %v", err)
+	want := dir + " is in use by another process"
+	if _, err := pebble.Open(dir, pebble.Options{}); !isUnavailable(err, want) {
+		t.Errorf("second open in one process: %v", err)
+	}
+	second := exec.Command(os.Args[0], "-test.run", "^TestADirectoryHasOneProcess$")
+	second.Env = append(os.Environ(), intruderDir+"="+dir)
+	if out, err := second.CombinedOutput(); err != nil || !strings.Contains(string(out), want) {
+		t.Errorf("second process: %s %v", out, err)
 	}
 }
 
@@ -343,7 +359,7 @@ func TestNoPermission(t *testing.T) {
 		t.Skip("permissions do not bind this user")
 	}
 	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o500); err != nil { //nolint:gosec // a directory
+	if err := os.Chmod(dir, 0o500); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := pebble.Open(dir, pebble.Options{}); !isUnavailable(err, "permission denied") {

@@ -64,11 +64,6 @@ func historyKey(buf []byte, ns, key string, v kv.Version) []byte {
 	return binary.BigEndian.AppendUint64(historyPrefix(buf, ns, key), ^uint64(v)) //nolint:gosec // bits
 }
 
-// historyVersion is the version that a row of [historyKey] names.
-func historyVersion(row []byte) kv.Version {
-	return kv.Version(^binary.BigEndian.Uint64(row[len(row)-8:])) //nolint:gosec // bits
-}
-
 func changeKey(buf []byte, ns string, p kv.Position) []byte {
 	return binary.BigEndian.AppendUint64(inNamespace(buf, tableChange, ns), uint64(p)) //nolint:gosec // positive
 }

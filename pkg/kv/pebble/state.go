@@ -142,10 +142,6 @@ func appendState(buf []byte, s *state, withValue bool) []byte {
 	return buf
 }
 
-// stateOverhead bounds what appendState adds to content type, metadata and
-// value.
-const stateOverhead = 1 + 8*binary.MaxVarintLen64
-
 var errRow = errors.New("a row of the store cannot be decoded")
 
 // decodeState reads a row into s. Metadata and value alias row: clone them

@@ -95,7 +95,7 @@ func readManifest(fs vfs.FS, path string) (at int64, whole bool) {
 			_, err = io.Copy(io.Discard, next)
 		}
 		if err != nil {
-			return at, err == io.EOF
+			return at, errors.Is(err, io.EOF)
 		}
 	}
 }
@@ -111,7 +111,7 @@ func readLog(log wal.LogicalLog) (at int64, whole bool) {
 			_, err = io.Copy(io.Discard, next)
 		}
 		if err != nil {
-			return at, err == io.EOF
+			return at, errors.Is(err, io.EOF)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (s *Store) lapsed(ctx context.Context, limit int) ([]expiry, error) {
 
 // upTo ends the range of a table's rows that begin with a time up to now.
 func upTo(table byte, now int64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{table}, uint64(max(now, 0))+1) //nolint:gosec // not negative
+	return binary.BigEndian.AppendUint64([]byte{table}, uint64(max(now, 0))+1)
 }
 
 // eachKey calls visit with the first keys of a range, limit of them at most.
