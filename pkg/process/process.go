@@ -57,6 +57,7 @@ func (h *Host) Start(ctx context.Context, name string, s lifecycle.Service) erro
 // nothing off.
 func Run(ctx context.Context, s Settings, start func(ctx context.Context, h *Host) error) error {
 	began := time.Now()
+	tuneGarbageCollection()
 	h := &Host{Logger: s.Logger, Metrics: telemetry.NewRegistry(), Readiness: new(health.Readiness)}
 	opened, err := backends.Open(s.Backends, backends.Options{Logger: s.Logger, Registerer: h.Metrics})
 	if err != nil {
