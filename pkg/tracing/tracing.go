@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/sdk/trace"
+	oteltrace "go.opentelemetry.io/otel/trace"
 )
 
 // flushTimeout bounds how long a stop waits for what was not sent yet.
@@ -80,7 +81,7 @@ func (e *Exporter) Stop(ctx context.Context) error {
 
 // Handler begins a span for each request, as a child of the one that the
 // request names in its traceparent header. Health checks and metrics are left
-// out. The handler names the span once it knows its route.
+// out. [Name] names the span once its route is known.
 func Handler(next http.Handler) http.Handler {
 	return otelhttp.NewHandler(next, "request", otelhttp.WithFilter(func(r *http.Request) bool {
 		switch r.URL.Path {
@@ -90,3 +91,7 @@ func Handler(next http.Handler) http.Handler {
 		return true
 	}))
 }
+
+// Name names the span of a request, by its route: a path would be another name
+// for each key.
+func Name(ctx context.Context, route string) { oteltrace.SpanFromContext(ctx).SetName(route) }

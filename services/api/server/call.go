@@ -8,6 +8,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/trivetkv/trivet/pkg/auth"
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/wire"
 )
@@ -22,9 +23,10 @@ type call struct {
 	r         *http.Request
 	path      string // as the client sent it
 	params    gin.Params
-	principal Principal
+	principal *auth.Principal
 	query     query
 	reserved  int64 // bytes of its body, against the server's budget
+	entered   bool  // counts among the requests in flight
 }
 
 var _ context.Context = (*call)(nil)

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 
+	"github.com/trivetkv/trivet/pkg/auth"
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/wire"
 )
@@ -21,6 +22,9 @@ func listKeys(c *call) error {
 		return err
 	}
 	if err := q.Check(); err != nil {
+		return err
+	}
+	if err := c.authorize(ns, q.Prefix, auth.Read); err != nil {
 		return err
 	}
 	page, err := c.server.opts.Store.List(c, ns, q)

@@ -2,7 +2,9 @@ package server
 
 import (
 	"net/http"
+	"slices"
 
+	"github.com/trivetkv/trivet/pkg/auth"
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/wire"
 )
@@ -21,6 +23,7 @@ func listNamespaces(c *call) error {
 	if err != nil {
 		return err
 	}
+	page.Namespaces = slices.DeleteFunc(page.Namespaces, func(n kv.Namespace) bool { return !c.maySeeNamespace(n.Name) })
 	return c.sendJSON(http.StatusOK, wire.FromNamespacePage(page))
 }
 
@@ -29,6 +32,9 @@ func getNamespace(c *call) error {
 	name, err := c.namespace()
 	if err != nil {
 		return err
+	}
+	if !c.maySeeNamespace(name) {
+		return c.authorize(name, "", auth.Admin)
 	}
 	n, err := c.server.opts.Store.Namespace(c, name)
 	if err != nil {
@@ -41,6 +47,9 @@ func getNamespace(c *call) error {
 func putNamespace(c *call) error {
 	name, err := c.namespace()
 	if err != nil {
+		return err
+	}
+	if err := c.authorize(name, "", auth.Admin); err != nil {
 		return err
 	}
 	body, err := c.readJSON()

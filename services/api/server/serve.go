@@ -12,6 +12,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/trivetkv/trivet/pkg/kv"
+	"github.com/trivetkv/trivet/pkg/tracing"
 )
 
 // newRouter makes the router of the routes. It matches paths as they were sent
@@ -61,11 +62,15 @@ func (s *Server) handle(g *gin.Context, r *route) {
 	if s.draining.Load() {
 		h["Connection"] = headerClose
 	}
+	if s.opts.Traced {
+		tracing.Name(c.parent, r.Method+" "+r.Path)
+	}
 	s.metrics.inFlight.Inc()
 	defer func() {
 		failure := recover()
 		s.metrics.inFlight.Dec()
 		s.bodies.give(c.reserved)
+		c.leave()
 		c.release()
 		if failure != nil {
 			c.panicked(failure, start)
@@ -90,17 +95,6 @@ func (c *call) run() error {
 		if failErr := c.fail(kv.AsError(err)); failErr != nil {
 			return errors.Join(err, failErr)
 		}
-	}
-	return err
-}
-
-// admit finds out who is calling.
-func (c *call) admit() (err error) {
-	if c.server.opts.Authenticate == nil {
-		return checkLocal(c.r)
-	}
-	if !c.route.open {
-		c.principal, err = c.server.opts.Authenticate(c.r)
 	}
 	return err
 }
@@ -137,7 +131,7 @@ func (c *call) log(logger *slog.Logger, level slog.Level, status int, took time.
 		slog.Int("bytes", max(0, c.w.Size())),
 		slog.String("remote", c.r.RemoteAddr),
 	}
-	if c.principal.ID != "" {
+	if c.principal != nil {
 		attrs = append(attrs, slog.String("caller", c.principal.ID))
 	}
 	if err != nil {

@@ -8,6 +8,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/lifecycle"
+	"github.com/trivetkv/trivet/pkg/tracing"
 )
 
 // Server serves the API. It is a lifecycle.Service.
@@ -32,6 +34,7 @@ type Server struct {
 	metrics *metrics
 	ids     *requestIDs
 	bodies  budget
+	limiter *limiter
 	http    *http.Server
 
 	// streams ends when the server stops; its cause is what their last event says.
@@ -55,19 +58,25 @@ func New(opts Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opts: opts, routes: table(), ids: newRequestIDs(), bodies: budget{limit: opts.MaxBodiesBytes}}
-	s.metrics = newMetrics(opts.Registerer, &s.bodies)
+	s.limiter = newLimiter(opts.Limits, opts.Authenticate != nil)
+	s.metrics = newMetrics(opts.Registerer, &s.bodies, s.limiter)
 	for _, r := range s.routes {
 		r.metrics = s.metrics.of(r.Route)
 	}
 	s.router = s.newRouter()
 	s.streams, s.endStreams = context.WithCancelCause(context.Background())
+	var handler http.Handler = s
+	if opts.Traced {
+		handler = tracing.Handler(s)
+	}
 	s.http = &http.Server{
-		Handler:           s,
+		Handler:           handler,
 		ReadHeaderTimeout: opts.HeaderTimeout,
 		IdleTimeout:       opts.IdleTimeout,
 		// A body has its own deadlines, by progress (body.go), and moves this one.
 		WriteTimeout:   opts.RequestTimeout + opts.WriteTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
+		ConnState:      s.limiter.conns.Track,
 		ErrorLog:       slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
@@ -84,6 +93,9 @@ func (s *Server) Start(ctx context.Context) error {
 	listener, err := config.Listen(ctx, "tcp", s.opts.Listen)
 	if err != nil {
 		return listenError(s.opts.Listen, err)
+	}
+	if s.opts.Certificates != nil {
+		listener = tls.NewListener(listener, s.opts.Certificates.Config())
 	}
 	s.listener = listener
 	s.served = make(chan struct{})

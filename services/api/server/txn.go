@@ -25,6 +25,12 @@ func runTxn(c *call) error {
 	if err := c.checkBranchSizes(txn); err != nil {
 		return err
 	}
+	if err := c.authorizeTxn(ns, txn); err != nil {
+		return err
+	}
+	if err := c.pace(len(txn.Success) + len(txn.Failure)); err != nil {
+		return err
+	}
 	id, err := c.identity(ns, body)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/trivetkv/trivet/pkg/auth"
 	"github.com/trivetkv/trivet/pkg/kv"
 )
 
@@ -20,6 +21,9 @@ func getValue(c *call) error {
 	}
 	pre, err := readPreconditions(c.r.Header)
 	if err != nil {
+		return err
+	}
+	if err := c.authorize(ns, key, auth.Read); err != nil {
 		return err
 	}
 	entry, err := c.server.opts.Store.Get(c, ns, key, opts)
