@@ -27,8 +27,8 @@ lint: bin/golangci-lint ## hold the code against .golangci.yml
 	bin/golangci-lint run $(PACKAGES)
 
 .PHONY: bench
-bench: build ## measure the store beside etcd and print the ratios
-	$(GO) run ./test/bench
+bench: build ## measure the store beside etcd and print the ratios (ARGS=-quick)
+	$(GO) run ./test/bench $(ARGS)
 
 .PHONY: build
 build: bin/trivet bin/trivet-api bin/trivet-consumer ## build the programs into bin/
@@ -38,13 +38,8 @@ crash: bin/trivet ## kill the store under load and look for lost writes (ROUNDS=
 	$(GO) run ./test/crash -rounds $(ROUNDS)
 
 .PHONY: fuzz
-fuzz: ## run every fuzz target (FUZZTIME=60s each)
-	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' $(MODULES) | xargs -r -n 1 dirname | sort -u); do \
-		for target in $$($(GO) test -list '^Fuzz' ./$$dir | grep '^Fuzz'); do \
-			echo "$$dir $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$dir; \
-		done; \
-	done
+fuzz: ## run every fuzz target (FUZZTIME=60s each, or a number of inputs such as 20000x)
+	tools/fuzz $(FUZZTIME) $(MODULES)
 
 .PHONY: clean
 clean: ## remove what was built; data stays

@@ -39,13 +39,13 @@ TRIVET_TOKEN_FILE names.
 	persistent.StringVar(&flags.token, "token", "", "bearer token (TRIVET_TOKEN); other users of this machine can see flags")
 	persistent.DurationVar(&flags.timeout, "timeout", 30*time.Second, "time limit of one request")
 	cmd.AddCommand(
-		t.getCommand(flags), t.putCommand(flags), t.deleteCommand(flags), t.listCommand(flags), t.watchCommand(flags),
+		t.getCommand(flags), t.putCommand(flags), t.deleteCommand(flags), t.listCommand(flags), t.watchCommand(),
 	)
 	return cmd
 }
 
 // connect makes the client that flags and variables name.
-func (t *terminal) connect(cmd *cobra.Command, flags *kvFlags) (*client.Client, error) {
+func (t *terminal) connect(cmd *cobra.Command) (*client.Client, error) {
 	given := make(map[string]string)
 	for flag, variable := range map[string]string{"url": "TRIVET_URL", "token": "TRIVET_TOKEN"} {
 		if f := cmd.Flag(flag); f.Changed {
@@ -65,7 +65,7 @@ func (t *terminal) connect(cmd *cobra.Command, flags *kvFlags) (*client.Client, 
 
 // request runs one request within the time limit; Ctrl-C cancels it.
 func (t *terminal) request(cmd *cobra.Command, flags *kvFlags, run func(context.Context, *client.Client) error) error {
-	c, err := t.connect(cmd, flags)
+	c, err := t.connect(cmd)
 	if err != nil {
 		return err
 	}

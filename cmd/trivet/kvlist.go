@@ -64,7 +64,7 @@ type listItem struct {
 
 // list calls visit for up to limit items, page by page; 0 is all of them.
 func (t *terminal) list(cmd *cobra.Command, flags *kvFlags, ns string, query kv.ListQuery, limit int, visit func(listItem) error) error {
-	c, err := t.connect(cmd, flags)
+	c, err := t.connect(cmd)
 	if err != nil {
 		return err
 	}

@@ -73,11 +73,11 @@ func (t *terminal) value(args []string, file string) ([]byte, error) {
 	case len(args) > 0:
 		return []byte(args[0]), nil
 	case file != "":
-		content, err := os.Open(file) //nolint:gosec // the file that the user names
+		content, err := os.Open(file)
 		if err != nil {
 			return nil, err
 		}
-		defer content.Close()
+		defer func() { _ = content.Close() }()
 		return readLimited(content)
 	case isTerminal(t.in):
 		return nil, usageError{errors.New("there is no value: give it as an argument, with --file, or through a pipe")}

@@ -11,7 +11,7 @@ import (
 	"github.com/trivetkv/trivet/pkg/wire"
 )
 
-func (t *terminal) watchCommand(flags *kvFlags) *cobra.Command {
+func (t *terminal) watchCommand() *cobra.Command {
 	var (
 		output format
 		opts   client.WatchOptions
@@ -32,7 +32,7 @@ on after an interruption, watch again with --since and the last position.`,
 				position := kv.Position(since)
 				opts.Since = &position
 			}
-			c, err := t.connect(cmd, flags)
+			c, err := t.connect(cmd)
 			if err != nil {
 				return err
 			}

@@ -127,7 +127,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, http.Head
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	response, err := c.http.Do(req) //nolint:bodyclose // the caller does
+	response, err := c.http.Do(req)
 	if err != nil {
 		return nil, nil, unreachable(err)
 	}

@@ -100,7 +100,7 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 		{"missing bytes", "cut off", sealed(conditionless[:len(conditionless)-1])},
 		{"condition bits", "unknown condition bits 0x80", sealed(append(conditionless[:len(conditionless)-1:len(conditionless)-1], 0x80))},
 		{"forged count", "cut off", sealed(append(conditionless[:len(conditionless)-1:len(conditionless)-1], conditionVersions, 0xff, 0xff, 0xff, 0xff, 0x0f))},
-		{"value of a delete", "a delete carries a value", withValue.Encode()},
+		{"value of a delete", "no put carries a value", withValue.Encode()},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Decode(c.data)

@@ -12,6 +12,7 @@ import (
 var (
 	errCut    = errors.New("it is cut off")
 	errNumber = errors.New("a number is malformed")
+	errValue  = errors.New("an operation that is no put carries a value")
 )
 
 // reader takes fields off the front of rest. After the first error every field
@@ -26,7 +27,7 @@ func (r *reader) operation() kv.Operation {
 	if value := r.text(); op.Kind == kv.KindPut {
 		op.Value = value
 	} else if len(value) > 0 {
-		r.fail(fmt.Errorf("a %v carries a value", op.Kind))
+		r.fail(errValue)
 	}
 	op.ContentType = string(r.text())
 	op.Meta = r.meta()
@@ -87,7 +88,7 @@ func (r *reader) count(elementBytes int) int {
 		return 0
 	}
 	r.rest = r.rest[size:]
-	if n > uint64(len(r.rest)/elementBytes) {
+	if n > uint64(len(r.rest)/elementBytes) { //nolint:gosec // a length is not negative
 		r.fail(errCut)
 		return 0
 	}

@@ -29,8 +29,10 @@ func (id WriteID) IsZero() bool { return id == WriteID{} }
 // ParseWriteID is the inverse of [WriteID.String].
 func ParseWriteID(text string) (WriteID, error) {
 	var id WriteID
-	raw, err := idText.DecodeString(strings.ToLower(text))
-	if err != nil || len(raw) != len(id) || idText.EncodeToString(raw) != strings.ToLower(text) {
+	lower := strings.ToLower(text)
+	raw, err := idText.DecodeString(lower)
+	// Letters outside ASCII may have an ASCII letter as their lower case.
+	if err != nil || len(text) != len(lower) || len(raw) != len(id) || idText.EncodeToString(raw) != lower {
 		return id, Invalid("id", "an operation id has 26 characters, as a Location header gave it")
 	}
 	return WriteID(raw), nil

@@ -4,6 +4,8 @@ package brokertest
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -152,14 +154,17 @@ type log struct {
 	mu        sync.Mutex
 	delivered []broker.Delivery
 	acked     []broker.Delivery
+	places    map[string]int // of each key: how many of its messages are settled
+	ahead     []string       // messages that came before an earlier one of their key was settled
 }
 
 func (l *log) handle(_ context.Context, batch []broker.Delivery) []broker.Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.delivered = append(l.delivered, batch...)
+	l.arrive(batch)
 	verdicts := make([]broker.Verdict, len(batch))
 	for i, d := range batch {
-		l.delivered = append(l.delivered, d)
 		verdicts[i] = broker.Ack()
 		if l.decide != nil {
 			verdicts[i] = l.decide(d)
@@ -168,7 +173,47 @@ func (l *log) handle(_ context.Context, batch []broker.Delivery) []broker.Verdic
 			l.acked = append(l.acked, d)
 		}
 	}
+	l.settle(batch, verdicts)
 	return verdicts
+}
+
+// arrive notes messages that are ahead of their turn: a message may come once
+// those before it are settled, or together with them. It looks at those that
+// [message] has made.
+func (l *log) arrive(batch []broker.Delivery) {
+	together := make(map[string]int)
+	for _, d := range batch {
+		if place, ok := placeOf(d); ok {
+			if place > l.places[d.Key]+together[d.Key] {
+				l.ahead = append(l.ahead, d.ID)
+			}
+			together[d.Key]++
+		}
+	}
+}
+
+func (l *log) settle(batch []broker.Delivery, verdicts []broker.Verdict) {
+	if l.places == nil {
+		l.places = make(map[string]int)
+	}
+	held := make(map[string]bool)
+	for i, d := range batch {
+		_, dead := verdicts[i].Dead()
+		if held[d.Key] || !dead && !verdicts[i].Acked() {
+			held[d.Key] = true
+			continue
+		}
+		if place, ok := placeOf(d); ok {
+			l.places[d.Key] = max(l.places[d.Key], place+1)
+		}
+	}
+}
+
+// placeOf gives the place that [message] has written into a body.
+func placeOf(d broker.Delivery) (int, bool) {
+	_, digits, ok := strings.Cut(string(d.Body), " ")
+	place, err := strconv.Atoi(digits)
+	return place, ok && err == nil
 }
 
 func (l *log) ackedCount() int {

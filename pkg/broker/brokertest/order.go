@@ -92,13 +92,15 @@ func settled(t *testing.T, b broker.Broker) bool {
 	return s.Ready == 0 && s.Unsettled == 0
 }
 
-// checkOrder holds the first deliveries of each key, and the last ones, against
-// the order of publishing: whatever was retried, a key never moves on before
-// the message in front is acked for good.
+// checkOrder holds what was delivered against the order of publishing: whatever
+// was retried, a key never moves on before the message in front is settled.
 func checkOrder(t *testing.T, l *log, all []broker.Message, keys []string) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.ahead) > 0 {
+		t.Errorf("these were delivered before an earlier message of their key was settled: %v", l.ahead)
+	}
 	for _, key := range keys {
 		want := idsOf(all, key)
 		var last []string

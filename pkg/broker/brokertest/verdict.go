@@ -169,7 +169,7 @@ var panicTests = []test{
 	{"a message on which the handler always panics is set aside", func(t *testing.T, h Harness) {
 		all := messages(6, "a", "b")
 		publish(t, h.Broker, all...)
-		poison := all[5]
+		poison := all[5] // there are more of its key behind it
 		l := &log{decide: func(d broker.Delivery) broker.Verdict {
 			if d.ID == poison.ID {
 				panic(fmt.Errorf("cannot handle %s", d.ID))

@@ -74,7 +74,7 @@ func (d *deadLetters) latest(ctx context.Context, limit int) ([]broker.DeadMessa
 	if err != nil {
 		return nil, err
 	}
-	n := min(uint64(max(limit, 0)), info.State.Msgs) //nolint:gosec // not negative
+	n := min(uint64(max(limit, 0)), info.State.Msgs)
 	letters := make([]broker.DeadMessage, 0, n)
 	for sequence := info.State.LastSeq - n + 1; sequence <= info.State.LastSeq; sequence++ {
 		msg, err := stream.GetMsg(ctx, sequence)

@@ -102,7 +102,7 @@ const (
 func Open(dir string, options Options) (*Broker, error) {
 	b := &Broker{dir: dir, options: options.withDefaults()}
 	if err := b.open(); err != nil {
-		b.release()
+		_ = b.release() // the first error says more
 		return nil, fmt.Errorf("open the queue in %s: %w", dir, err)
 	}
 	b.publisher.start(b)

@@ -287,7 +287,7 @@ func (j *journal) read(ctx context.Context, at position, maxMessages, maxBytes i
 		}
 		for i, m := range r.messages[at.offset-r.offset:] {
 			bytes += messageBytes(m)
-			messages = append(messages, stored{Message: m, offset: at.offset + uint64(i), publishedAt: r.publishedAt}) //nolint:gosec // a slice's index
+			messages = append(messages, stored{Message: m, offset: at.offset + uint64(i), publishedAt: r.publishedAt})
 		}
 		at = position{offset: r.end(), segment: next.segment, record: next.record + 1}
 	}

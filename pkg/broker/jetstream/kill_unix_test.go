@@ -92,10 +92,10 @@ func TestKill(t *testing.T) {
 		lines := bufio.NewScanner(out)
 		for n := 0; lines.Scan(); n++ {
 			kind, id, _ := strings.Cut(lines.Text(), " ")
-			switch {
-			case kind == "c":
+			switch kind {
+			case "c":
 				note(confirmed, id)
-			case kind == "h":
+			case "h":
 				note(handled, id)
 			default:
 				t.Fatalf("round %d: %s", round, lines.Text())

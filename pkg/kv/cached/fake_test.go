@@ -105,9 +105,12 @@ type tracedCache struct {
 	slow  func(step string)
 }
 
-func (c *tracedCache) step(name, what string) error {
+func (c *tracedCache) step(ctx context.Context, name, what string) error {
 	if c.slow != nil {
 		c.slow(name)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -128,7 +131,7 @@ func (c *tracedCache) Begin(ctx context.Context, keys []cache.Key, m cache.Mark,
 	for _, k := range keys {
 		what += " " + k.Key
 	}
-	if err := c.step("begin", what); err != nil {
+	if err := c.step(ctx, "begin", what); err != nil {
 		return err
 	}
 	return c.Cache.Begin(ctx, keys, m, ttl)
@@ -142,21 +145,22 @@ func (c *tracedCache) Finish(ctx context.Context, writes []cache.Finished, m cac
 			what += "+"
 		}
 	}
-	if err := c.step("finish", what); err != nil {
+	if err := c.step(ctx, "finish", what); err != nil {
 		return err
 	}
 	return c.Cache.Finish(ctx, writes, m)
 }
 
 func (c *tracedCache) Read(ctx context.Context, key cache.Key) (cache.Lookup, error) {
-	if err := c.step("read", " "+key.Key); err != nil {
+	// As in memory, a read is made whether the caller is there or not.
+	if err := c.step(context.WithoutCancel(ctx), "read", " "+key.Key); err != nil {
 		return cache.Lookup{}, err
 	}
 	return c.Cache.Read(ctx, key)
 }
 
 func (c *tracedCache) Fill(ctx context.Context, key cache.Key, l cache.Lease, e kv.Entry, absent bool) (bool, error) {
-	if err := c.step("fill", fmt.Sprintf(" %s@%d", key.Key, e.Version)); err != nil {
+	if err := c.step(ctx, "fill", fmt.Sprintf(" %s@%d", key.Key, e.Version)); err != nil {
 		return false, err
 	}
 	return c.Cache.Fill(ctx, key, l, e, absent)

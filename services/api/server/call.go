@@ -11,6 +11,7 @@ import (
 	"github.com/trivetkv/trivet/pkg/auth"
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/wire"
+	"github.com/trivetkv/trivet/services/api/server/request"
 )
 
 // call is one request on its way through the server, and its context.
@@ -24,7 +25,7 @@ type call struct {
 	path      string // as the client sent it
 	params    gin.Params
 	principal *auth.Principal
-	query     query
+	query     request.Query
 	reserved  int64 // bytes of its body, against the server's budget
 	entered   bool  // counts among the requests in flight
 }
@@ -34,7 +35,7 @@ var _ context.Context = (*call)(nil)
 // begin reads what every call of a route has: it starts the time limit and
 // parses the query.
 func (c *call) begin() (err error) {
-	c.query, err = parseQuery(c.r.URL.RawQuery, c.route.Query)
+	c.query, err = request.ParseQuery(c.r.URL.RawQuery, c.route.Query)
 	return err
 }
 
@@ -44,7 +45,7 @@ func (c *call) startClock() {
 }
 
 // namespace gives the namespace that the path names.
-func (c *call) namespace() (string, error) { return decodeNamespace(c.params.ByName("ns")) }
+func (c *call) namespace() (string, error) { return request.Namespace(c.params.ByName("ns")) }
 
 // target gives the namespace and the key that the path names.
 func (c *call) target() (ns, key string, err error) {
@@ -53,7 +54,7 @@ func (c *call) target() (ns, key string, err error) {
 	}
 	rest := c.params.ByName("key")[1:] // the router leaves the slash
 	rest = rest[:max(0, len(rest)-len(c.route.suffix()))]
-	key, err = decodeKey(rest, c.query["key_encoding"])
+	key, err = request.Key(rest, c.query["key_encoding"])
 	return ns, key, err
 }
 

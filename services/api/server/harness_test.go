@@ -73,7 +73,7 @@ func start(t *testing.T, change ...func(*server.Options)) *rig {
 
 // newStore opens the embedded store, behind a cache, on a file system in
 // memory.
-func newStore(t *testing.T) kv.Store {
+func newStore(t testing.TB) kv.Store {
 	t.Helper()
 	store, err := pebble.Open("data", pebble.Options{FS: vfs.NewMem()})
 	if err != nil {

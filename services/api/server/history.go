@@ -6,6 +6,7 @@ import (
 	"github.com/trivetkv/trivet/pkg/auth"
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/wire"
+	"github.com/trivetkv/trivet/services/api/server/request"
 )
 
 // getHistory answers GET of a key's versions, or of one of them, which is
@@ -22,7 +23,7 @@ func getHistory(c *call) error {
 		return c.getVersion(ns, key, text)
 	}
 	q := kv.HistoryQuery{Cursor: c.query["cursor"]}
-	if q.Limit, err = c.query.limit(); err != nil {
+	if q.Limit, err = c.query.Limit(); err != nil {
 		return err
 	}
 	if _, err := q.Below(); err != nil {
@@ -41,11 +42,11 @@ func (c *call) getVersion(ns, key, text string) error {
 			return kv.Invalid(name, "the query parameter does not go with version")
 		}
 	}
-	version, err := parseVersion("version", text)
+	version, err := request.Version("version", text)
 	if err != nil {
 		return err
 	}
-	pre, err := readPreconditions(c.r.Header)
+	pre, err := request.ReadPreconditions(c.r.Header)
 	if err != nil {
 		return err
 	}

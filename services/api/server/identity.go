@@ -9,22 +9,16 @@ import (
 	"strings"
 
 	"github.com/trivetkv/trivet/pkg/kv"
+	"github.com/trivetkv/trivet/services/api/server/request"
 )
 
 // identity makes a write repeatable when the request has an Idempotency-Key:
 // the id is of the key within its caller and namespace, the hash of all that
 // the request says.
 func (c *call) identity(ns string, body []byte) (kv.Identity, error) {
-	values := c.r.Header["Idempotency-Key"]
-	if len(values) == 0 {
-		return kv.Identity{}, nil
-	}
-	key, err := single("Idempotency-Key", values)
-	if err != nil {
+	key, err := request.IdempotencyKey(c.r.Header)
+	if key == "" || err != nil {
 		return kv.Identity{}, err
-	}
-	if key == "" || len(key) > 255 || strings.ContainsFunc(key, func(r rune) bool { return r < 0x20 || r > 0x7e }) {
-		return kv.Identity{}, kv.Invalid("Idempotency-Key", "the key has to be 1 to 255 printable ASCII characters")
 	}
 	return kv.Identity{
 		ID:   kv.DeriveWriteID(c.principal.ID, ns, key),
@@ -45,7 +39,7 @@ func (c *call) requestHash(body []byte) [32]byte {
 		h.texts(c.r.Header[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.r.Header)) {
-		if strings.HasPrefix(name, metaPrefix) {
+		if strings.HasPrefix(name, request.MetaPrefix) {
 			h.text(name)
 			h.texts(c.r.Header[name])
 		}

@@ -15,10 +15,10 @@ func listKeys(c *call) error {
 		return err
 	}
 	q := kv.ListQuery{Prefix: c.query["prefix"], Delimiter: c.query["delimiter"], Cursor: c.query["cursor"]}
-	if q.Limit, err = c.query.limit(); err != nil {
+	if q.Limit, err = c.query.Limit(); err != nil {
 		return err
 	}
-	if q.Values, err = c.query.boolean("values", false); err != nil {
+	if q.Values, err = c.query.Boolean("values", false); err != nil {
 		return err
 	}
 	if err := q.Check(); err != nil {

@@ -11,7 +11,7 @@ import (
 
 // listNamespaces answers GET of the namespaces.
 func listNamespaces(c *call) error {
-	limit, err := c.query.limit()
+	limit, err := c.query.Limit()
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/tracing"
+	"github.com/trivetkv/trivet/services/api/server/request"
 )
 
 // newRouter makes the router of the routes. It matches paths as they were sent
@@ -40,7 +41,7 @@ func (s *Server) newRouter() *gin.Engine {
 
 // ServeHTTP serves one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r.URL.Path = rawPath(r) // what the router matches
+	r.URL.Path = request.RawPath(r) // what the router matches
 	s.router.ServeHTTP(w, r)
 }
 

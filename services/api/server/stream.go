@@ -5,6 +5,7 @@ import (
 
 	"github.com/trivetkv/trivet/pkg/auth"
 	"github.com/trivetkv/trivet/pkg/kv"
+	"github.com/trivetkv/trivet/services/api/server/request"
 	"github.com/trivetkv/trivet/services/api/watch"
 )
 
@@ -19,21 +20,21 @@ func watchChanges(c *call) error {
 	if err := kv.CheckPrefix("prefix", req.Prefix); err != nil {
 		return err
 	}
-	if req.Values, err = c.query.boolean("values", true); err != nil {
+	if req.Values, err = c.query.Boolean("values", true); err != nil {
 		return err
 	}
 	if text, ok := c.query["since"]; ok {
-		if req.After, err = parsePosition("since", text); err != nil {
+		if req.After, err = request.Position("since", text); err != nil {
 			return err
 		}
 		req.HasAfter = true
 	}
 	if values := c.r.Header["Last-Event-Id"]; len(values) > 0 && values[0] != "" {
-		text, err := single("Last-Event-ID", values)
+		text, err := request.Single("Last-Event-ID", values)
 		if err != nil {
 			return err
 		}
-		if req.After, err = parsePosition("Last-Event-ID", text); err != nil {
+		if req.After, err = request.Position("Last-Event-ID", text); err != nil {
 			return err
 		}
 		req.HasAfter = true

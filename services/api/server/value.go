@@ -7,6 +7,7 @@ import (
 
 	"github.com/trivetkv/trivet/pkg/auth"
 	"github.com/trivetkv/trivet/pkg/kv"
+	"github.com/trivetkv/trivet/services/api/server/request"
 )
 
 // getValue answers GET and HEAD of a key.
@@ -15,11 +16,11 @@ func getValue(c *call) error {
 	if err != nil {
 		return err
 	}
-	opts, err := readOptions(c.r.Header)
+	opts, err := request.ReadOptions(c.r.Header)
 	if err != nil {
 		return err
 	}
-	pre, err := readPreconditions(c.r.Header)
+	pre, err := request.ReadPreconditions(c.r.Header)
 	if err != nil {
 		return err
 	}
@@ -34,20 +35,6 @@ func getValue(c *call) error {
 		return err
 	}
 	return c.sendValue(&entry, pre)
-}
-
-// preconditions are the conditions of a read.
-type preconditions struct {
-	match     *entityTags
-	noneMatch *entityTags
-}
-
-func readPreconditions(h http.Header) (pre preconditions, err error) {
-	if pre.match, err = parseEntityTags("If-Match", h["If-Match"]); err != nil {
-		return pre, err
-	}
-	pre.noneMatch, err = parseEntityTags("If-None-Match", h["If-None-Match"])
-	return pre, err
 }
 
 var (
@@ -77,9 +64,9 @@ func (c *call) setReadHeaders(e *kv.Entry, block *headerBlock) {
 
 // sendValue answers with a value, or with what the conditions and the range of
 // the request make of it (RFC 9110, 13.2.2 and 14).
-func (c *call) sendValue(e *kv.Entry, pre preconditions) error {
+func (c *call) sendValue(e *kv.Entry, pre request.Preconditions) error {
 	h := c.w.Header()
-	if pre.match != nil && !pre.match.matchesStrong(e.Version) {
+	if pre.Match != nil && !pre.Match.MatchesStrong(e.Version) {
 		return kv.ErrVersionMismatch
 	}
 	var block headerBlock
@@ -88,7 +75,7 @@ func (c *call) sendValue(e *kv.Entry, pre preconditions) error {
 		block.timestamp("Trivet-Expires-At", e.ExpiresAt)
 	}
 	h["Cache-Control"] = headerNoCache
-	if pre.noneMatch != nil && pre.noneMatch.matchesWeak(e.Version) {
+	if pre.NoneMatch != nil && pre.NoneMatch.MatchesWeak(e.Version) {
 		c.setReadHeaders(e, &block)
 		c.w.WriteHeader(http.StatusNotModified)
 		c.w.WriteHeaderNow()
@@ -99,7 +86,7 @@ func (c *call) sendValue(e *kv.Entry, pre preconditions) error {
 		return err
 	}
 	block.date("Last-Modified", e.UpdatedAt)
-	block.integer("Content-Length", part.length)
+	block.integer("Content-Length", part.Length)
 	c.setReadHeaders(e, &block)
 	h["Accept-Ranges"] = headerBytes
 	h["X-Content-Type-Options"] = headerNoSniff
@@ -110,7 +97,7 @@ func (c *call) sendValue(e *kv.Entry, pre preconditions) error {
 		h["Content-Type"] = []string{e.ContentType}
 	}
 	for name, value := range e.Meta {
-		h[http.CanonicalHeaderKey(metaPrefix+name)] = []string{value}
+		h[http.CanonicalHeaderKey(request.MetaPrefix+name)] = []string{value}
 	}
 	if partial {
 		h["Content-Range"] = []string{contentRange(part, e.Size)}
@@ -118,19 +105,19 @@ func (c *call) sendValue(e *kv.Entry, pre preconditions) error {
 	} else {
 		c.w.WriteHeader(http.StatusOK)
 	}
-	return c.write(e.Value[part.start : part.start+part.length])
+	return c.write(e.Value[part.Start : part.Start+part.Length])
 }
 
 // requestedRange gives the part of the value to answer: all of it, unless a GET
 // asks for a range and its If-Range names this version.
-func (c *call) requestedRange(e *kv.Entry) (part byteRange, partial bool, err error) {
+func (c *call) requestedRange(e *kv.Entry) (part request.Range, partial bool, err error) {
 	size := int64(len(e.Value))
-	whole := byteRange{length: size}
+	whole := request.Range{Length: size}
 	values := c.r.Header["Range"]
-	if len(values) != 1 || c.r.Method != http.MethodGet || !ifRange(c.r.Header["If-Range"], e.Version) {
+	if len(values) != 1 || c.r.Method != http.MethodGet || !request.IfRange(c.r.Header["If-Range"], e.Version) {
 		return whole, false, nil
 	}
-	part, ok, satisfiable := parseRange(values[0], size)
+	part, ok, satisfiable := request.ParseRange(values[0], size)
 	switch {
 	case !satisfiable:
 		c.w.Header()["Content-Range"] = []string{"bytes */" + strconv.FormatInt(size, 10)}
@@ -145,21 +132,11 @@ func (c *call) requestedRange(e *kv.Entry) (part byteRange, partial bool, err er
 	return part, true, nil
 }
 
-// ifRange tells whether a range is wanted of this version. A date never proves
-// that: two versions may be of one second.
-func ifRange(values []string, v kv.Version) bool {
-	if len(values) == 0 {
-		return true
-	}
-	tag, rest, ok := cutEntityTag(values[0])
-	return ok && len(values) == 1 && rest == "" && !tag.weak && tag.version == v
-}
-
-func contentRange(part byteRange, size int64) string {
+func contentRange(part request.Range, size int64) string {
 	b := append(make([]byte, 0, 64), "bytes "...)
-	b = strconv.AppendInt(b, part.start, 10)
+	b = strconv.AppendInt(b, part.Start, 10)
 	b = append(b, '-')
-	b = strconv.AppendInt(b, part.start+part.length-1, 10)
+	b = strconv.AppendInt(b, part.Start+part.Length-1, 10)
 	b = append(b, '/')
 	return string(strconv.AppendInt(b, size, 10))
 }

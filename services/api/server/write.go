@@ -7,6 +7,7 @@ import (
 
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/wire"
+	"github.com/trivetkv/trivet/services/api/server/request"
 )
 
 // putValue answers PUT of a key.
@@ -15,7 +16,7 @@ func putValue(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := putHeaders(c.r.Header, &op); err != nil {
+	if err := request.PutHeaders(c.r.Header, &op); err != nil {
 		return err
 	}
 	if op.Value, err = c.readBody("the value", c.server.opts.MaxValueBytes); err != nil {
@@ -114,7 +115,7 @@ func (c *call) writeTarget(kind kv.Kind) (ns string, op kv.Operation, err error)
 	if err = c.authorizeOperation(ns, op); err != nil {
 		return "", op, err
 	}
-	op.If, err = writeCondition(c.r.Header)
+	op.If, err = request.WriteCondition(c.r.Header)
 	return ns, op, err
 }
 
@@ -126,7 +127,7 @@ func (c *call) apply(ns string, op kv.Operation, body []byte, respond func(kv.Re
 		return err
 	}
 	c.startClock()
-	if c.server.opts.Broker != nil && prefers(c.r.Header["Prefer"], "respond-async") {
+	if c.server.opts.Broker != nil && request.Prefers(c.r.Header["Prefer"], "respond-async") {
 		return c.accept(ns, op, id)
 	}
 	result, err := retryInProgress(c, func() (kv.Result, error) {
@@ -136,7 +137,7 @@ func (c *call) apply(ns string, op kv.Operation, body []byte, respond func(kv.Re
 		return err
 	}
 	h := c.w.Header()
-	h["Etag"] = []string{entityTagOf(result.Version)}
+	h["Etag"] = []string{request.EntityTag(result.Version)}
 	if result.Entry != nil && !result.Entry.ExpiresAt.IsZero() {
 		h["Trivet-Expires-At"] = []string{result.Entry.ExpiresAt.UTC().Format(wire.TimeFormat)}
 	}

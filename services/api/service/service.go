@@ -1,5 +1,5 @@
 // Package service makes one service of the parts of the data API: watch
-// streams, and the HTTP server in front of them and the store.
+// streams, the reference, and the HTTP server in front of them and the store.
 package service
 
 import (

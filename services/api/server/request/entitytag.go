@@ -1,4 +1,4 @@
-package server
+package request
 
 import (
 	"strconv"
@@ -7,8 +7,8 @@ import (
 	"github.com/trivetkv/trivet/pkg/kv"
 )
 
-// entityTags is the value of If-Match or If-None-Match: any, or a list.
-type entityTags struct {
+// EntityTags is the value of If-Match or If-None-Match: any, or a list.
+type EntityTags struct {
 	any  bool
 	tags []entityTag
 }
@@ -20,13 +20,13 @@ type entityTag struct {
 	weak    bool
 }
 
-// parseEntityTags reads a list of tags (RFC 9110, 8.8.3 and 13.1), nil when the
+// ParseEntityTags reads a list of tags (RFC 9110, 8.8.3 and 13.1), nil when the
 // header is not there.
-func parseEntityTags(field string, values []string) (*entityTags, error) {
+func ParseEntityTags(field string, values []string) (*EntityTags, error) {
 	if len(values) == 0 {
 		return nil, nil //nolint:nilnil // no header is no condition
 	}
-	out := &entityTags{}
+	out := &EntityTags{}
 	rest := values[0]
 	if len(values) > 1 {
 		rest = strings.Join(values, ",")
@@ -93,8 +93,8 @@ func tagVersion(opaque string) kv.Version {
 	return kv.Version(n)
 }
 
-// matchesWeak is the comparison of If-None-Match on reads.
-func (t *entityTags) matchesWeak(v kv.Version) bool {
+// MatchesWeak is the comparison of If-None-Match on reads.
+func (t *EntityTags) MatchesWeak(v kv.Version) bool {
 	if t.any {
 		return true
 	}
@@ -106,8 +106,8 @@ func (t *entityTags) matchesWeak(v kv.Version) bool {
 	return false
 }
 
-// matchesStrong is the comparison of If-Match: a weak tag never matches.
-func (t *entityTags) matchesStrong(v kv.Version) bool {
+// MatchesStrong is the comparison of If-Match: a weak tag never matches.
+func (t *EntityTags) MatchesStrong(v kv.Version) bool {
 	if t.any {
 		return true
 	}
@@ -119,9 +119,9 @@ func (t *entityTags) matchesStrong(v kv.Version) bool {
 	return false
 }
 
-// versions gives what an If-Match lets pass; never nil, and without 0: a tag
+// Versions gives what an If-Match lets pass; never nil, and without 0: a tag
 // never stands for an absent key.
-func (t *entityTags) versions() []kv.Version {
+func (t *EntityTags) Versions() []kv.Version {
 	versions := []kv.Version{}
 	for _, tag := range t.tags {
 		if tag.version != 0 && !tag.weak {
@@ -131,8 +131,18 @@ func (t *entityTags) versions() []kv.Version {
 	return versions
 }
 
-// entityTagOf gives the strong tag of a version.
-func entityTagOf(v kv.Version) string {
+// IfRange tells whether a range is wanted of a version. A date never proves
+// that: two versions may be of one second.
+func IfRange(values []string, v kv.Version) bool {
+	if len(values) == 0 {
+		return true
+	}
+	tag, rest, ok := cutEntityTag(values[0])
+	return ok && len(values) == 1 && rest == "" && !tag.weak && tag.version == v
+}
+
+// EntityTag gives the strong tag of a version.
+func EntityTag(v kv.Version) string {
 	b := make([]byte, 0, 24)
 	b = append(b, '"')
 	b = strconv.AppendInt(b, int64(v), 10)

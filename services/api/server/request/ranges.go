@@ -1,15 +1,15 @@
-package server
+package request
 
 import "strings"
 
-// byteRange is a part of a value.
-type byteRange struct{ start, length int64 }
+// Range is a part of a value.
+type Range struct{ Start, Length int64 }
 
-// parseRange reads a Range header for a value of size bytes. What is malformed,
+// ParseRange reads a Range header for a value of size bytes. What is malformed,
 // counts in another unit or names several ranges is ignored, as HTTP allows
 // (RFC 9110, 14.2): ok is false then. A range that begins behind the value is
 // not satisfiable.
-func parseRange(header string, size int64) (r byteRange, ok, satisfiable bool) {
+func ParseRange(header string, size int64) (r Range, ok, satisfiable bool) {
 	unit, spec, found := strings.Cut(header, "=")
 	if !found || !strings.EqualFold(unit, "bytes") {
 		return r, false, true
@@ -36,11 +36,11 @@ func parseRange(header string, size int64) (r byteRange, ok, satisfiable bool) {
 	if start >= size {
 		return r, true, false
 	}
-	return byteRange{start: start, length: end - start + 1}, true, true
+	return Range{Start: start, Length: end - start + 1}, true, true
 }
 
 // suffixRange is the last bytes of a value.
-func suffixRange(text string, size int64) (r byteRange, ok, satisfiable bool) {
+func suffixRange(text string, size int64) (r Range, ok, satisfiable bool) {
 	n, digits := saturatingDecimal(text)
 	if !digits {
 		return r, false, true
@@ -49,5 +49,5 @@ func suffixRange(text string, size int64) (r byteRange, ok, satisfiable bool) {
 		return r, true, false
 	}
 	n = min(n, size)
-	return byteRange{start: size - n, length: n}, true, true
+	return Range{Start: size - n, Length: n}, true, true
 }

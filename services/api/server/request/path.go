@@ -1,4 +1,7 @@
-package server
+// Package request reads HTTP requests into the types of package kv: paths,
+// queries and headers. What is malformed is invalid_argument, with the name of
+// the parameter or header as its field.
+package request
 
 import (
 	"encoding/base64"
@@ -9,10 +12,10 @@ import (
 	"github.com/trivetkv/trivet/pkg/kv"
 )
 
-// rawPath gives the path as the client sent it, without the query. A decoded
+// RawPath gives the path as the client sent it, without the query. A decoded
 // path cannot tell a%2Fb from a/b when it is split, and cleaned ones lose
 // parts of keys.
-func rawPath(r *http.Request) string {
+func RawPath(r *http.Request) string {
 	target := r.RequestURI
 	if target == "" {
 		return r.URL.EscapedPath() // a request that did not come over a connection
@@ -31,8 +34,8 @@ func rawPath(r *http.Request) string {
 	return target
 }
 
-// decodeNamespace reads a segment of a raw path as a namespace.
-func decodeNamespace(segment string) (string, error) {
+// Namespace reads a segment of a raw path as a namespace.
+func Namespace(segment string) (string, error) {
 	name, err := url.PathUnescape(segment)
 	if err != nil {
 		return "", kv.Invalid("namespace", "the namespace is not percent-encoded as a path has to be")
@@ -40,9 +43,9 @@ func decodeNamespace(segment string) (string, error) {
 	return name, kv.CheckNamespace(name)
 }
 
-// decodeKey reads the rest of a raw path as a key: percent-encoded bytes, or
+// Key reads the rest of a raw path as a key: percent-encoded bytes, or
 // base64url of them, with or without padding.
-func decodeKey(rest, encoding string) (string, error) {
+func Key(rest, encoding string) (string, error) {
 	key, err := url.PathUnescape(rest)
 	if err != nil {
 		return "", kv.Invalid("key", "the key is not percent-encoded as a path has to be")

@@ -1,10 +1,10 @@
-package server
+package request
 
 import "strings"
 
-// prefers tells whether Prefer headers (RFC 7240) name a preference. What is
+// Prefers tells whether Prefer headers (RFC 7240) name a preference. What is
 // malformed is skipped: a preference never fails a request.
-func prefers(values []string, name string) bool {
+func Prefers(values []string, name string) bool {
 	for _, value := range values {
 		for value != "" {
 			var element string

@@ -1,27 +1,24 @@
-package server
+package request
 
 import (
-	"errors"
-	"math"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/trivetkv/trivet/pkg/kv"
 )
 
-// query holds the parameters of a request, each at most once.
-type query map[string]string
+// Query holds the parameters of a request, each at most once.
+type Query map[string]string
 
-// parseQuery refuses parameters that are not known, given twice or not
+// ParseQuery refuses parameters that are not known, given twice or not
 // percent-encoded as a query has to be.
-func parseQuery(raw string, known []string) (query, error) {
+func ParseQuery(raw string, known []string) (Query, error) {
 	if raw == "" {
 		return nil, nil //nolint:nilnil // a nil map reads as an empty one
 	}
-	q := query{}
+	q := Query{}
 	for pair := range strings.SplitSeq(raw, "&") {
 		if pair == "" {
 			continue
@@ -47,7 +44,12 @@ func parseQuery(raw string, known []string) (query, error) {
 // maxNameShown bounds what an error repeats of a name that the client made up.
 const maxNameShown = 64
 
+// shownName gives the form in which an error repeats a name; a parameter
+// without one is the query's.
 func shownName(name string) string {
+	if name == "" {
+		return "query"
+	}
 	name = strings.ToValidUTF8(name, "\uFFFD")
 	if len(name) <= maxNameShown {
 		return name
@@ -59,22 +61,24 @@ func shownName(name string) string {
 	return name[:cut] + "…"
 }
 
-// limit gives the page size, 100 unless the client names one.
-func (q query) limit() (int, error) {
+// Limit gives the page size, 100 unless the client names one.
+func (q Query) Limit() (int, error) {
 	text, ok := q["limit"]
 	if !ok {
 		return defaultPage, nil
 	}
-	n, err := parseDecimal(text)
-	if err != nil {
+	n, ok := saturatingDecimal(text)
+	if !ok {
 		return 0, kv.CheckLimit(0)
 	}
-	return int(min(n, kv.MaxPageEntries+1)), kv.CheckLimit(int(min(n, kv.MaxPageEntries+1)))
+	limit := int(min(n, kv.MaxPageEntries+1))
+	return limit, kv.CheckLimit(limit)
 }
 
 const defaultPage = 100
 
-func (q query) boolean(name string, otherwise bool) (bool, error) {
+// Boolean gives a parameter that is true or false.
+func (q Query) Boolean(name string, otherwise bool) (bool, error) {
 	switch text, ok := q[name]; {
 	case !ok:
 		return otherwise, nil
@@ -86,24 +90,8 @@ func (q query) boolean(name string, otherwise bool) (bool, error) {
 	return false, kv.Invalid(name, "the query parameter has to be true or false")
 }
 
-// parseDecimal reads digits alone: no sign, no space, no separator.
-func parseDecimal(text string) (int64, error) {
-	n, err := strconv.ParseUint(text, 10, 63)
-	return int64(n), err //nolint:gosec // 63 bits
-}
-
-// saturatingDecimal reads digits alone, and takes a number that does not fit
-// for the largest one that does.
-func saturatingDecimal(text string) (n int64, ok bool) {
-	n, err := parseDecimal(text)
-	if errors.Is(err, strconv.ErrRange) {
-		return math.MaxInt64, true
-	}
-	return n, err == nil
-}
-
-// parseVersion reads a version, which is above 0 and below 2^53.
-func parseVersion(field, text string) (kv.Version, error) {
+// Version reads a version, which is above 0 and below 2^53.
+func Version(field, text string) (kv.Version, error) {
 	n, err := parseDecimal(text)
 	if err != nil || n == 0 || n >= 1<<53 {
 		return 0, kv.Invalid(field, "a version is a number from 1 to %d, as an ETag has it between its quotes", int64(1<<53-1))
@@ -111,8 +99,8 @@ func parseVersion(field, text string) (kv.Version, error) {
 	return kv.Version(n), nil
 }
 
-// parsePosition reads a position of the change log.
-func parsePosition(field, text string) (kv.Position, error) {
+// Position reads a position of the change log.
+func Position(field, text string) (kv.Position, error) {
 	n, err := parseDecimal(text)
 	if err != nil {
 		return 0, kv.Invalid(field, "a position is a number, as a list, Trivet-Position or an event's id gave it")

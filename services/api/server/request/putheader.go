@@ -1,4 +1,4 @@
-package server
+package request
 
 import (
 	"net/http"
@@ -8,22 +8,22 @@ import (
 	"github.com/trivetkv/trivet/pkg/wire"
 )
 
-// metaPrefix begins the headers that carry metadata, in the form in which
+// MetaPrefix begins the headers that carry metadata, in the form in which
 // net/http keeps names.
-const metaPrefix = "Trivet-Meta-"
+const MetaPrefix = "Trivet-Meta-"
 
-// putHeaders reads from the headers of a PUT all of the operation but its
+// PutHeaders reads from the headers of a PUT all of the operation but its
 // value.
-func putHeaders(h http.Header, op *kv.Operation) error {
+func PutHeaders(h http.Header, op *kv.Operation) error {
 	if values := h["Content-Type"]; len(values) > 0 {
-		text, err := single("Content-Type", values)
+		text, err := Single("Content-Type", values)
 		if err != nil {
 			return err
 		}
 		op.ContentType = text
 	}
 	if values := h["Trivet-Ttl"]; len(values) > 0 {
-		text, err := single("Trivet-TTL", values)
+		text, err := Single("Trivet-TTL", values)
 		if err != nil {
 			return err
 		}
@@ -32,11 +32,11 @@ func putHeaders(h http.Header, op *kv.Operation) error {
 		}
 	}
 	for name, values := range h {
-		suffix, ok := strings.CutPrefix(name, metaPrefix)
+		suffix, ok := strings.CutPrefix(name, MetaPrefix)
 		if !ok {
 			continue
 		}
-		text, err := single(shownName(name), values)
+		text, err := Single(shownName(name), values)
 		if err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func inHeaders(err error) error {
 	case "content_type":
 		e.Field = "Content-Type"
 	case "meta":
-		e.Field = metaPrefix + "*"
+		e.Field = MetaPrefix + "*"
 	}
 	return &e
 }

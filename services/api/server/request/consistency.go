@@ -1,4 +1,4 @@
-package server
+package request
 
 import (
 	"net/http"
@@ -8,9 +8,9 @@ import (
 	"github.com/trivetkv/trivet/pkg/kv"
 )
 
-// readOptions reads what a GET accepts from Cache-Control and
+// ReadOptions reads what a GET accepts from Cache-Control and
 // Trivet-Min-Version.
-func readOptions(h http.Header) (kv.ReadOptions, error) {
+func ReadOptions(h http.Header) (kv.ReadOptions, error) {
 	var opts kv.ReadOptions
 	if values := h["Cache-Control"]; len(values) > 0 {
 		if err := cacheControl(values, &opts); err != nil {
@@ -18,11 +18,11 @@ func readOptions(h http.Header) (kv.ReadOptions, error) {
 		}
 	}
 	if values := h["Trivet-Min-Version"]; len(values) > 0 {
-		text, err := single("Trivet-Min-Version", values)
+		text, err := Single("Trivet-Min-Version", values)
 		if err != nil {
 			return opts, err
 		}
-		if opts.MinVersion, err = parseVersion("Trivet-Min-Version", text); err != nil {
+		if opts.MinVersion, err = Version("Trivet-Min-Version", text); err != nil {
 			return opts, err
 		}
 	}
@@ -79,8 +79,8 @@ func deltaSeconds(text string) (time.Duration, error) {
 	return time.Duration(min(seconds, maxAgeSeconds)) * time.Second, nil
 }
 
-// single gives the value of a header that may be there once.
-func single(field string, values []string) (string, error) {
+// Single gives the value of a header that may be there once.
+func Single(field string, values []string) (string, error) {
 	if len(values) > 1 {
 		return "", kv.Invalid(field, "the header is given %d times; it may be there once", len(values))
 	}
