@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -92,6 +93,13 @@ func Handler(next http.Handler) http.Handler {
 	}))
 }
 
-// Name names the span of a request, by its route: a path would be another name
-// for each key.
-func Name(ctx context.Context, route string) { oteltrace.SpanFromContext(ctx).SetName(route) }
+// Name names the span of a request, by its route. The route also takes the
+// place of the path, which holds a key: keys are no business of a collector.
+func Name(ctx context.Context, method, route string) {
+	span := oteltrace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return
+	}
+	span.SetName(strings.TrimSpace(method + " " + route)) // a path that is no route has no method
+	span.SetAttributes(attribute.String("http.route", route), attribute.String("url.path", route))
+}

@@ -63,9 +63,10 @@ func getOperation(c *call) error {
 		return err
 	}
 	record, err := c.server.opts.Store.Record(c, id)
+	if err == nil && !c.maySeeOperation(record) {
+		err = kv.ErrNotFound // and is answered like one that was never made
+	}
 	switch {
-	case err == nil && !c.maySeeOperation(record):
-		return errNoOperation
 	case err == nil:
 		return c.sendJSON(http.StatusOK, c.operationState(record))
 	case kv.CodeOf(err) == kv.CodeNotFound && c.mayBePending(id):

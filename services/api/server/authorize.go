@@ -12,12 +12,12 @@ var anonymous = auth.Anonymous()
 
 // admit finds out who is calling, and whether there is room for the call.
 func (c *call) admit() (err error) {
-	c.principal = anonymous
+	c.caller = anonymous
 	switch {
 	case c.server.opts.Authenticate == nil:
 		err = checkLocal(c.r)
 	case !c.route.open:
-		c.principal, err = c.server.opts.Authenticate(c.r)
+		c.caller, err = c.server.opts.Authenticate(c.r)
 	}
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func (c *call) admit() (err error) {
 // key, or to all keys with a prefix.
 func (c *call) authorize(ns, keyOrPrefix string, access ...auth.Access) error {
 	for _, a := range access {
-		if err := c.principal.Authorize(ns, keyOrPrefix, a); err != nil {
+		if err := c.caller.Authorize(ns, keyOrPrefix, a); err != nil {
 			return err
 		}
 	}
@@ -57,14 +57,12 @@ func (c *call) authorizeTxn(ns string, txn kv.Txn) error {
 			return at(fmt.Sprintf("compare[%d]", i), err)
 		}
 	}
-	for name, branch := range map[string][]kv.Operation{"success": txn.Success, "failure": txn.Failure} {
-		for i, op := range branch {
-			if err := c.authorizeOperation(ns, op); err != nil {
-				return at(fmt.Sprintf("%s[%d]", name, i), err)
-			}
+	return eachOperation(txn, func(place string, op kv.Operation) error {
+		if err := c.authorizeOperation(ns, op); err != nil {
+			return at(place, err)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // at names the place of an error within a document.
@@ -76,7 +74,7 @@ func at(field string, err error) error {
 
 // administrator refuses everybody who does not administer the whole store.
 func (c *call) administrator() error {
-	if c.principal.IsAdministrator() {
+	if c.caller.IsAdministrator() {
 		return nil
 	}
 	return kv.Errorf(kv.CodeForbidden, "this is for administrators of the whole store")
@@ -85,13 +83,13 @@ func (c *call) administrator() error {
 // maySeeNamespace tells whether the caller may see a namespace's settings and
 // usage: who administers it, or may read all of it.
 func (c *call) maySeeNamespace(ns string) bool {
-	return c.principal.Allows(ns, "", auth.Admin) || c.principal.Allows(ns, "", auth.Read)
+	return c.caller.Allows(ns, "", auth.Admin) || c.caller.Allows(ns, "", auth.Read)
 }
 
 // maySeeOperation tells whether an operation is the caller's business.
 func (c *call) maySeeOperation(record kv.Record) bool {
 	if key := record.Result.Key; key != "" {
-		return c.principal.Allows(record.Namespace, key, auth.Write) || c.principal.Allows(record.Namespace, key, auth.Read)
+		return c.caller.Allows(record.Namespace, key, auth.Write) || c.caller.Allows(record.Namespace, key, auth.Read)
 	}
-	return c.principal.AllowsAny(record.Namespace, auth.Write, auth.Read)
+	return c.caller.AllowsAny(record.Namespace, auth.Write, auth.Read)
 }

@@ -23,7 +23,7 @@ func runBatch(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.pace(len(shape.Operations)); err != nil {
+	if err := c.paceRest(len(shape.Operations)); err != nil {
 		return err
 	}
 	results := make([]kv.Result, len(shape.Operations))

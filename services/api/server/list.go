@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/base64"
 	"net/http"
 
 	"github.com/trivetkv/trivet/pkg/auth"
@@ -31,5 +32,16 @@ func listKeys(c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := c.hold(encodedSize(page)); err != nil {
+		return err
+	}
 	return c.sendJSON(http.StatusOK, wire.FromListPage(page, q.Values))
+}
+
+// encodedSize gives about the bytes that a page's values take in its answer.
+func encodedSize(page kv.ListPage) (size int64) {
+	for i := range page.Entries {
+		size += int64(base64.StdEncoding.EncodedLen(len(page.Entries[i].Value)))
+	}
+	return size
 }

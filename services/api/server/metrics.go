@@ -32,7 +32,7 @@ type routeMetrics struct {
 	bytes    prometheus.Counter
 }
 
-func newMetrics(registerer prometheus.Registerer, bodies *budget, limiter *limiter) *metrics {
+func newMetrics(registerer prometheus.Registerer, limiter *limiter) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "trivet_http_requests_total",
@@ -54,7 +54,7 @@ func newMetrics(registerer prometheus.Registerer, bodies *budget, limiter *limit
 	}
 	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "trivet_http_requests_shed_total",
-		Help: "Requests that were refused because too many were in flight: of all callers (total), or of one.",
+		Help: "Requests that were refused because too much was in flight: of all callers (total), or of one.",
 	}, []string{"bound"})
 	if registerer != nil {
 		conns := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -68,8 +68,8 @@ func newMetrics(registerer prometheus.Registerer, bodies *budget, limiter *limit
 		registerer.MustRegister(m.refused, conns, evicted)
 		inBodies := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "trivet_http_body_bytes_in_flight",
-			Help: "Bytes of request bodies that are being worked on.",
-		}, func() float64 { return float64(bodies.taken.Load()) })
+			Help: "Bytes of request bodies, and of answers over 64 KiB, that are being worked on.",
+		}, func() float64 { return float64(limiter.bodies.InUse()) })
 		registerer.MustRegister(m.requests, m.duration, m.bytes, m.inFlight, inBodies)
 	}
 	return m

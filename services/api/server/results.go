@@ -1,6 +1,8 @@
 package server
 
 import (
+	"encoding/base64"
+
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/wire"
 )
@@ -28,6 +30,9 @@ func (w *resultWriter) result(r kv.Result) wire.Result {
 				Field:  "value",
 				Detail: "the values of one answer are larger than " + sizeText(w.call.server.opts.MaxResultBytes) + "; get this key by itself",
 			})
+		}
+		if err := w.call.hold(int64(base64.StdEncoding.EncodedLen(len(r.Entry.Value)))); err != nil {
+			return w.refused(kv.AsError(err)) // this get alone: others may have written
 		}
 	}
 	return wire.FromResult(r, singleStatus(r))

@@ -56,7 +56,7 @@ func (s *Server) handle(g *gin.Context, r *route) {
 		c.deadline = start.Add(s.opts.RequestTimeout)
 	}
 	if g.Request.ContentLength != 0 {
-		c.awaitBody()
+		c.awaitBody(unwantedBodyTimeout)
 	}
 	h := g.Writer.Header()
 	h["X-Request-Id"] = []string{c.id}
@@ -64,13 +64,12 @@ func (s *Server) handle(g *gin.Context, r *route) {
 		h["Connection"] = headerClose
 	}
 	if s.opts.Traced {
-		tracing.Name(c.parent, r.Method+" "+r.Path)
+		tracing.Name(c.parent, r.Method, r.Path)
 	}
 	s.metrics.inFlight.Inc()
 	defer func() {
 		failure := recover()
 		s.metrics.inFlight.Dec()
-		s.bodies.give(c.reserved)
 		c.leave()
 		c.release()
 		if failure != nil {
@@ -132,14 +131,16 @@ func (c *call) log(logger *slog.Logger, level slog.Level, status int, took time.
 		slog.Int("bytes", max(0, c.w.Size())),
 		slog.String("remote", c.r.RemoteAddr),
 	}
-	if c.principal != nil {
-		attrs = append(attrs, slog.String("caller", c.principal.ID))
+	if c.caller != nil {
+		attrs = append(attrs, slog.String("caller", c.caller.ID))
 	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))
 	}
 	if level == slog.LevelDebug {
 		attrs = append(attrs, slog.String("path", c.path))
+	} else if hash := c.keyHash(); hash != "" {
+		attrs = append(attrs, slog.String("key_hash", hash))
 	}
 	logger.LogAttrs(context.WithoutCancel(c), level, "request", attrs...)
 }
@@ -156,8 +157,12 @@ func (c *call) panicked(failure any, start time.Time) {
 		_ = c.fail(err)
 	}
 	if failure != http.ErrAbortHandler { //nolint:errorlint // recovered, and compared as net/http does
+		caller := ""
+		if c.caller != nil {
+			caller = c.caller.ID
+		}
 		c.server.opts.Logger.Error("a handler panicked",
-			"request_id", c.id, "method", c.r.Method, "route", c.route.Path, "panic", failure, "stack", string(debug.Stack()))
+			"request_id", c.id, "caller", caller, "key_hash", c.keyHash(), "method", c.r.Method, "route", c.route.Path, "panic", failure, "stack", string(debug.Stack()))
 	}
 	c.route.metrics.observe(c.r.Method, http.StatusInternalServerError, c.w.Size(), time.Since(start), c.route.endless)
 	if begun {

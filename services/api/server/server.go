@@ -33,7 +33,6 @@ type Server struct {
 	router  *gin.Engine
 	metrics *metrics
 	ids     *requestIDs
-	bodies  budget
 	limiter *limiter
 	http    *http.Server
 
@@ -57,9 +56,9 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: opts, routes: table(), ids: newRequestIDs(), bodies: budget{limit: opts.MaxBodiesBytes}}
-	s.limiter = newLimiter(opts.Limits, opts.Authenticate != nil)
-	s.metrics = newMetrics(opts.Registerer, &s.bodies, s.limiter)
+	s := &Server{opts: opts, routes: table(), ids: newRequestIDs()}
+	s.limiter = newLimiter(opts.Limits, opts.MaxBodiesBytes, opts.Authenticate != nil)
+	s.metrics = newMetrics(opts.Registerer, s.limiter)
 	for _, r := range s.routes {
 		r.metrics = s.metrics.of(r.Route)
 	}
@@ -77,7 +76,9 @@ func New(opts Options) (*Server, error) {
 		WriteTimeout:   opts.RequestTimeout + opts.WriteTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
 		ConnState:      s.limiter.conns.Track,
-		ErrorLog:       slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
+		// Every answer is this server's own.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
 }

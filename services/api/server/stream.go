@@ -42,7 +42,7 @@ func watchChanges(c *call) error {
 	if err := c.authorize(ns, req.Prefix, auth.Read); err != nil {
 		return err
 	}
-	bound, unbind := c.principal.Bind(c)
+	bound, unbind := c.caller.Bind(c)
 	defer unbind()
 	ctx, cancel := context.WithCancelCause(bound)
 	defer cancel(nil)

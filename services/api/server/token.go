@@ -115,5 +115,5 @@ func revokeToken(c *call) error {
 
 // logToken writes down who administered which token.
 func (c *call) logToken(what, id string) {
-	c.server.opts.Logger.Info(what, "token", id, "caller", c.principal.ID, "request_id", c.id)
+	c.server.opts.Logger.Info(what, "token", id, "caller", c.caller.ID, "request_id", c.id)
 }

@@ -85,6 +85,9 @@ func (c *call) sendValue(e *kv.Entry, pre request.Preconditions) error {
 	if err != nil {
 		return err
 	}
+	if err := c.hold(part.Length); err != nil {
+		return err
+	}
 	block.date("Last-Modified", e.UpdatedAt)
 	block.integer("Content-Length", part.Length)
 	c.setReadHeaders(e, &block)

@@ -32,7 +32,7 @@ func New(cfg config.API, users config.OIDC, host *process.Host) (*Service, error
 	s := &Service{
 		tokens: auth.NewRegistry(host.Backends.Store, auth.RegistryOptions{Logger: host.Logger}),
 		hub: watch.NewHub(host.Backends.Store, watch.Options{
-			Logger:     host.Logger,
+			Logger:     server.RequestLogger(host.Logger),
 			Registerer: host.Metrics,
 			Problem:    server.Problem,
 			MaxStreams: cfg.MaxStreams,
@@ -60,6 +60,7 @@ func New(cfg config.API, users config.OIDC, host *process.Host) (*Service, error
 		Limits: server.Limits{
 			MaxInFlight:    cfg.MaxInFlight,
 			MaxConnections: cfg.MaxConnections,
+			MaxStreams:     cfg.MaxStreams,
 			CallerRate:     cfg.CallerRate,
 			NamespaceRate:  cfg.NamespaceRate,
 		},
