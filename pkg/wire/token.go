@@ -60,6 +60,7 @@ func DecodeTokenRequest(data []byte) (TokenRequest, error) {
 			request.Name, err = d.text()
 			return err
 		case "scopes":
+			request.Scopes = []auth.Scope{}
 			return d.array(func() error {
 				scope, err := d.scope()
 				request.Scopes = append(request.Scopes, scope)
