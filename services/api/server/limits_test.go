@@ -52,7 +52,9 @@ func TestEachTokenHasItsRate(t *testing.T) {
 	r.do(http.MethodPost, "/v1/batch/ns", as(one.Token), batch).want(http.StatusOK, "*")
 	r.do(http.MethodPost, "/v1/txn/ns", as(one.Token), txn).want(http.StatusOK, "*")
 	r.do(http.MethodPost, "/v1/batch/ns", as(one.Token), batch).wantRetry(429, kv.CodeRateLimited, callerLimited)
-	eventually(t, func() bool { return r.do(http.MethodGet, "/v1/kv/ns/k", as(one.Token), "").status == http.StatusTooManyRequests })
+	eventually(t, func() bool {
+		return r.do(http.MethodGet, "/v1/kv/ns/k", as(one.Token), "").status == http.StatusTooManyRequests
+	})
 	r.do(http.MethodGet, "/v1/kv/ns/k", as(two.Token), "").want(http.StatusNotFound, "*")
 	// Administration and health are not held against the rate.
 	for range 30 {
@@ -60,7 +62,9 @@ func TestEachTokenHasItsRate(t *testing.T) {
 		r.get("/health").want(http.StatusOK, "*")
 	}
 	// But they are for those who do not administer.
-	eventually(t, func() bool { return r.do(http.MethodGet, "/v1/namespaces", as(two.Token), "").status == http.StatusTooManyRequests })
+	eventually(t, func() bool {
+		return r.do(http.MethodGet, "/v1/namespaces", as(two.Token), "").status == http.StatusTooManyRequests
+	})
 }
 
 func TestEachNamespaceHasItsRate(t *testing.T) {
@@ -69,7 +73,9 @@ func TestEachNamespaceHasItsRate(t *testing.T) {
 	one, two := r.newToken(may("*", auth.Read)), r.newToken(may("*", auth.Read))
 	// However the name is written, and whoever asks.
 	targets := []string{"/v1/kv/busy/k", "/v1/kv/bus%79/k", "/v1/kv/%62%75%73%79/k", "/v1/history/busy/k", "/v1/kv/busy"}
-	eventually(t, func() bool { return r.do(http.MethodGet, targets[0], as(one.Token), "").status == http.StatusTooManyRequests })
+	eventually(t, func() bool {
+		return r.do(http.MethodGet, targets[0], as(one.Token), "").status == http.StatusTooManyRequests
+	})
 	for range 20 {
 		r.do(http.MethodGet, targets[0], as(one.Token), "")
 	}
