@@ -65,13 +65,14 @@ func connContext(ctx context.Context, c net.Conn) context.Context {
 
 // markHandled says that a request has come to a handler. One that was sent
 // together with the request before it is not announced by http.Server.
-func markHandled(r *http.Request) {
-	c, ok := r.Context().Value(connKey{}).(*conn)
-	if !ok {
-		return
+func (s *Server) markHandled(r *http.Request) {
+	switch c := r.Context().Value(connKey{}).(type) {
+	case *conn:
+		if !c.active {
+			s.connections.follow(c, http.StateActive)
+		}
+		c.handled.Store(true)
+	case net.Conn: // TLS
+		s.connections.follow(c, http.StateActive)
 	}
-	if !c.active {
-		c.server.connections.follow(c, http.StateActive)
-	}
-	c.handled.Store(true)
 }

@@ -10,26 +10,25 @@ import (
 
 // connections knows which connections have to end before the server may stop.
 type connections struct {
-	mu     sync.Mutex
-	fresh  map[*conn]struct{} // accepted, without a request so far
-	active int                // with a request that is not answered yet
+	mu    sync.Mutex
+	fresh map[net.Conn]struct{} // accepted, without a request so far
+	busy  map[net.Conn]struct{} // with a request that is not answered yet
 
-	// changed has an element when one of them may have become none.
+	// changed has an element when the last busy one may have become none.
 	changed chan struct{}
 }
 
 func newConnections() *connections {
-	return &connections{fresh: make(map[*conn]struct{}), changed: make(chan struct{}, 1)}
+	return &connections{fresh: map[net.Conn]struct{}{}, busy: map[net.Conn]struct{}{}, changed: make(chan struct{}, 1)}
 }
 
 // follow is http.Server's ConnState.
-func (cs *connections) follow(nc net.Conn, state http.ConnState) {
-	c, ok := nc.(*conn)
-	if !ok {
-		return
-	}
-	if state != http.StateHijacked {
-		c.handled.Store(false)
+func (cs *connections) follow(c net.Conn, state http.ConnState) {
+	if plain, ok := c.(*conn); ok {
+		plain.active = state == http.StateActive
+		if state != http.StateHijacked {
+			plain.handled.Store(false)
+		}
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -38,15 +37,12 @@ func (cs *connections) follow(nc net.Conn, state http.ConnState) {
 		return
 	}
 	delete(cs.fresh, c)
-	if active := state == http.StateActive; active != c.active {
-		c.active = active
-		if active {
-			cs.active++
-			return
-		}
-		cs.active--
+	if state == http.StateActive {
+		cs.busy[c] = struct{}{}
+		return
 	}
-	if cs.active == 0 {
+	delete(cs.busy, c)
+	if len(cs.busy) == 0 {
 		select {
 		case cs.changed <- struct{}{}:
 		default:
@@ -65,7 +61,7 @@ func (cs *connections) quiesce(ctx context.Context) {
 	defer grace.Stop()
 	for {
 		cs.mu.Lock()
-		quiet := cs.active == 0 && len(cs.fresh) == 0
+		quiet := len(cs.busy) == 0 && len(cs.fresh) == 0
 		cs.mu.Unlock()
 		if quiet {
 			return

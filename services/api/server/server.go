@@ -8,6 +8,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/trivetkv/trivet/pkg/lifecycle"
+	"github.com/trivetkv/trivet/pkg/tracing"
 	"github.com/trivetkv/trivet/services/api/watch"
 )
 
@@ -30,9 +32,9 @@ type Server struct {
 	routes      []*route
 	unknown     *route // of what none of them has
 	router      *gin.Engine
+	limiter     *limiter
 	metrics     *metrics
 	ids         *requestIDs
-	bodies      budget
 	http        *http.Server
 	connections *connections
 
@@ -56,16 +58,21 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: opts, routes: table(), ids: newRequestIDs(), bodies: budget{limit: opts.MaxBodiesBytes}, connections: newConnections()}
-	s.metrics = newMetrics(opts.Registerer, &s.bodies)
+	s := &Server{opts: opts, routes: table(), ids: newRequestIDs(), connections: newConnections()}
+	s.limiter = newLimiter(opts.Limits, opts.MaxBodiesBytes, opts.Authenticate != nil)
+	s.metrics = newMetrics(opts.Registerer, s.limiter)
 	for _, r := range s.routes {
 		r.metrics = s.metrics.of(r.Route)
 	}
 	s.unknown = &route{Route: Route{Path: unknownPath}, serve: refuseUnknown, metrics: s.metrics.unknown()}
 	s.router = s.newRouter()
 	s.streams, s.endStreams = context.WithCancelCause(context.Background())
+	var handler http.Handler = s
+	if opts.Traced {
+		handler = tracing.Handler(s)
+	}
 	s.http = &http.Server{
-		Handler:           s,
+		Handler:           handler,
 		ReadHeaderTimeout: opts.HeaderTimeout,
 		IdleTimeout:       opts.IdleTimeout,
 		// A body has its own deadlines, by progress (body.go), and moves this one.
@@ -76,8 +83,11 @@ func New(opts Options) (*Server, error) {
 		DisableGeneralOptionsHandler: true,
 
 		ConnContext: connContext,
-		ConnState:   s.connections.follow,
-		ErrorLog:    slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
+		ConnState: func(c net.Conn, state http.ConnState) {
+			s.connections.follow(c, state)
+			s.limiter.conns.Track(c, state)
+		},
+		ErrorLog: slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
 }
@@ -94,7 +104,12 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return listenError(s.opts.Listen, err)
 	}
-	accepting = listener{accepting, s}
+	if s.opts.Certificates != nil {
+		// net/http has to see TLS connections themselves for HTTP/2.
+		accepting = tls.NewListener(accepting, s.opts.Certificates.Config())
+	} else {
+		accepting = listener{accepting, s}
+	}
 	s.listener = accepting
 	s.served = make(chan struct{})
 	go func() {
