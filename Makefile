@@ -24,7 +24,7 @@ test: race-compiler ## run the tests of every module with the race detector
 
 .PHONY: lint
 lint: bin/golangci-lint ## hold the code against .golangci.yml
-	bin/golangci-lint run $(PACKAGES)
+	bin/golangci-lint run --allow-parallel-runners $(PACKAGES)
 
 .PHONY: bench
 bench: build ## measure the store beside etcd and print the ratios (ARGS=-quick)

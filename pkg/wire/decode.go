@@ -231,7 +231,7 @@ func (d *decoder) hex4() (rune, error) {
 		return 0, d.malformed("an escape of four hexadecimal digits")
 	}
 	d.pos += 5
-	return rune(n), nil //nolint:gosec // 16 bits
+	return rune(n), nil
 }
 
 // bytes reads a string of standard base64. It never answers nil without an

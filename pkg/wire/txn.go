@@ -141,12 +141,12 @@ func (c Compare) compare() (kv.Compare, error) {
 	var out kv.Compare
 	for target, name := range targets {
 		if name != "" && name == c.Target {
-			out.Target = kv.Target(target) //nolint:gosec // three names
+			out.Target = kv.Target(target)
 		}
 	}
 	for relation, name := range relations {
 		if name != "" && name == c.Is {
-			out.Is = kv.Relation(relation) //nolint:gosec // four names
+			out.Is = kv.Relation(relation)
 		}
 	}
 	if out.Target == 0 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -14,14 +15,24 @@ import (
 	"time"
 )
 
-// build builds the program.
-func build(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "program")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	return program
+// program is the real program, built once for all tests.
+var program string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "trivet-api-test")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		program = filepath.Join(dir, "api")
+		if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
 }
 
 // free gives an address that nobody listens on.
@@ -64,7 +75,7 @@ func TestTheServiceRunsByItself(t *testing.T) {
 	const token = "a-root-token-of-more-than-32-characters"
 	data, admin := free(t), free(t)
 	var log bytes.Buffer
-	cmd := exec.Command(build(t))
+	cmd := exec.Command(program)
 	cmd.Env = append(os.Environ(),
 		"TRIVET_LISTEN="+data, "TRIVET_ADMIN_LISTEN="+admin, "TRIVET_ROOT_TOKEN="+token, "TRIVET_DRAIN_DELAY=0s",
 		"TRIVET_DATABASE_URL=pebble://"+filepath.Join(t.TempDir(), "store"))
@@ -88,7 +99,7 @@ func TestTheServiceRunsByItself(t *testing.T) {
 
 func TestTheServiceNeedsADatabase(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command(build(t)).CombinedOutput()
+	out, err := exec.Command(program).CombinedOutput()
 	if err == nil || !strings.HasPrefix(string(out), "api: TRIVET_DATABASE_URL: it is not set") {
 		t.Errorf("%v: %s", err, out)
 	}

@@ -80,7 +80,7 @@ func TestAStartIsQuiet(t *testing.T) {
 // An append that runs out of time may or may not be on disk. What is stored
 // afterwards must neither leave a gap nor stand twice under one offset.
 func TestAnUnknownOutcomeLeavesNoGap(t *testing.T) {
-	b := openForTest(t, t.TempDir(), Options{SegmentBytes: 16 << 10})
+	b := openForTest(t, t.TempDir(), Options{SegmentBytes: 1 << 10})
 	var confirmed []string
 	unknown := 0
 	for i := range 200 {
@@ -133,7 +133,7 @@ func TestAnUnknownOutcomeLeavesNoGap(t *testing.T) {
 }
 
 func TestLocateFindsEveryOffset(t *testing.T) {
-	b := openForTest(t, t.TempDir(), Options{SegmentBytes: 2 << 10})
+	b := openForTest(t, t.TempDir(), Options{SegmentBytes: 128})
 	for i := range 30 {
 		var run []broker.Message
 		for k := range i%4 + 1 {

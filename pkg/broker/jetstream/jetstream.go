@@ -34,10 +34,8 @@ type Options struct {
 	// broker.ErrFull. Default 4 GiB.
 	MaxBytes int64
 
-	// SegmentBytes is how much is kept before settled messages are removed, and
-	// what a start after a crash reads again. Default and most are 8 MiB, which
-	// the server keeps in one file: the file's directory entry is synced when
-	// the segment is made, and the server would not sync that of a second one.
+	// SegmentBytes is about how much is kept on disk when everything is settled,
+	// and read again by a start after a crash. Default 8 MiB.
 	SegmentBytes int64
 
 	// A message that has to come again comes after RetryMin, then after twice
@@ -55,8 +53,8 @@ func (o Options) withDefaults() Options {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = 4 << 30
 	}
-	if o.SegmentBytes <= 0 || o.SegmentBytes > maxSegmentBytes {
-		o.SegmentBytes = maxSegmentBytes
+	if o.SegmentBytes <= 0 {
+		o.SegmentBytes = 8 << 20
 	}
 	if o.RetryMin == 0 {
 		o.RetryMin = 50 * time.Millisecond
@@ -92,9 +90,8 @@ type Broker struct {
 var _ broker.Broker = (*Broker)(nil)
 
 const (
-	lockFileName    = "lock"
-	dirMode         = 0o700
-	maxSegmentBytes = 8 << 20 // a block of the server's file store
+	lockFileName = "lock"
+	dirMode      = 0o700
 )
 
 // Open opens the queue in a directory, which it makes when there is none. One
@@ -132,7 +129,9 @@ func (b *Broker) open() error {
 	}
 	b.dead = &deadLetters{js: b.embedded.js, logger: b.options.Logger, dir: b.dir}
 	b.metrics = newMetrics()
-	b.backlog = newBacklog(max(b.state.get().settled, b.journal.first()))
+	settled := max(b.state.get().settled, b.journal.first())
+	b.journal.settle(settled)
+	b.backlog = newBacklog(settled)
 	return b.state.setConfirmed(b.journal.end())
 }
 

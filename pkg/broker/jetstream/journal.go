@@ -30,6 +30,7 @@ type journal struct {
 	mu       sync.Mutex
 	segments []*segment // by base; the last one takes the appends
 	next     uint64     // offset of the next message
+	settled  uint64     // every message below has its verdict
 	grown    chan struct{}
 
 	// unsure is set while the outcome of the last append is not known. Only the
@@ -65,7 +66,7 @@ func newJournal(js natsjs.JetStream, dir string, segmentBytes int64) *journal {
 // open reads which segments there are, and holds them against each other and
 // against what is remembered beside them.
 func (j *journal) open(ctx context.Context, st state, known bool) error {
-	segments, err := listSegments(ctx, j.js)
+	segments, err := listSegments(ctx, j.js, j.dir)
 	if err != nil {
 		return err
 	}
@@ -149,7 +150,7 @@ func (j *journal) append(ctx context.Context, at time.Time, messages []broker.Me
 		return err
 	}
 	data := record{offset: j.end(), publishedAt: at, messages: messages}.encode()
-	s, err := j.writable(ctx, int64(len(data))+recordOverhead)
+	s, err := j.writable(ctx)
 	if err != nil {
 		return err
 	}
@@ -161,7 +162,7 @@ func (j *journal) append(ctx context.Context, at time.Time, messages []broker.Me
 		return err
 	}
 	j.unsure = false
-	j.grow(s, sequence, int64(len(data))+recordOverhead, j.end()+uint64(len(messages)))
+	j.grow(s, sequence, int64(len(data)), j.end()+uint64(len(messages)))
 	return nil
 }
 
@@ -201,30 +202,40 @@ func (j *journal) grow(s *segment, records uint64, bytes int64, next uint64) {
 	}
 }
 
-// writable gives the segment that takes a record of so many bytes, a new one
-// when the last one is full.
-func (j *journal) writable(ctx context.Context, size int64) (*segment, error) {
+// writable gives the segment that takes the next record, a new one when the
+// last one is full.
+func (j *journal) writable(ctx context.Context) (*segment, error) {
 	j.mu.Lock()
 	next := j.next
-	if n := len(j.segments); n > 0 {
-		if s := j.segments[n-1]; s.records == 0 || s.bytes+size <= j.segmentBytes {
-			j.mu.Unlock()
-			return s, nil
-		}
+	if n := len(j.segments); n > 0 && !j.full(j.segments[n-1]) {
+		defer j.mu.Unlock()
+		return j.segments[n-1], nil
 	}
 	j.mu.Unlock()
-	s, err := createSegment(ctx, j.js, next)
+	s, err := createSegment(ctx, j.js, j.dir, next)
 	if err != nil {
 		return nil, err
-	}
-	if err := syncDirectories(j.dir); err != nil {
-		return nil, errors.Join(err, s.delete(ctx))
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.segments = append(j.segments, s)
 	return s, nil
 }
+
+// full tells whether a segment should take no more: early when most of it is
+// settled, so that it can soon be deleted, and late in a backlog, because each
+// segment keeps its last block in memory for a while. It is called with the
+// lock held.
+func (j *journal) full(s *segment) bool {
+	if s.bytes < j.segmentBytes {
+		return false
+	}
+	unsettled := j.next - max(j.settled, s.base)
+	return unsettled <= (j.next-s.base)/4 || s.bytes >= backlogSegments*j.segmentBytes
+}
+
+// backlogSegments is how much larger segments become in a backlog.
+const backlogSegments = 16
 
 // locate gives the position of an offset that is not before the first one.
 func (j *journal) locate(ctx context.Context, offset uint64) (position, error) {
@@ -310,12 +321,21 @@ func (j *journal) step(at position) (position, bool) {
 	return at, false
 }
 
-// trim deletes the segments in which every message is before the offset, but
-// for the last segment.
-func (j *journal) trim(ctx context.Context, settled uint64) error {
+// settle notes below which offset every message has its verdict, and tells
+// whether there are segments to trim.
+func (j *journal) settle(offset uint64) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.settled = offset
+	return len(j.segments) > 1 && j.segments[1].base <= offset
+}
+
+// trim deletes the segments in which every message is settled, but for the last
+// segment.
+func (j *journal) trim(ctx context.Context) error {
 	for {
 		j.mu.Lock()
-		if len(j.segments) < 2 || j.segments[1].base > settled {
+		if len(j.segments) < 2 || j.segments[1].base > j.settled {
 			j.mu.Unlock()
 			return nil
 		}
@@ -326,11 +346,4 @@ func (j *journal) trim(ctx context.Context, settled uint64) error {
 			return err
 		}
 	}
-}
-
-// trimmable tells whether trim would delete anything.
-func (j *journal) trimmable(settled uint64) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return len(j.segments) > 1 && j.segments[1].base <= settled
 }

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 )
@@ -22,14 +24,12 @@ type segment struct {
 	base    uint64 // offset of its first message
 	records uint64 // sequence number of the last record; guarded by the journal
 	bytes   int64  // guarded by the journal
+	files   names  // of its blocks; the publisher's
 }
 
 const (
 	segmentPrefix  = "queue-"
 	segmentSubject = "queue."
-
-	// recordOverhead is at least what the server's file store adds to a record.
-	recordOverhead = 256
 )
 
 // segmentName makes a name that was never used before. When a process is killed
@@ -54,7 +54,12 @@ func segmentBase(name string) (uint64, bool, error) {
 	return base, true, nil
 }
 
-func listSegments(ctx context.Context, js natsjs.JetStream) ([]*segment, error) {
+// blockDirectory is where the server keeps the blocks of a stream.
+func blockDirectory(dir, name string) string {
+	return filepath.Join(dir, server.JetStreamStoreDir, server.DEFAULT_GLOBAL_ACCOUNT, "streams", name, "msgs")
+}
+
+func listSegments(ctx context.Context, js natsjs.JetStream, dir string) ([]*segment, error) {
 	var segments []*segment
 	lister := js.ListStreams(ctx)
 	for info := range lister.Info() {
@@ -71,6 +76,7 @@ func listSegments(ctx context.Context, js natsjs.JetStream) ([]*segment, error) 
 		}
 		segments = append(segments, &segment{
 			js: js, name: info.Config.Name, base: base, records: st.LastSeq, bytes: int64(st.Bytes), //nolint:gosec // bytes on a disk
+			files: names{dir: blockDirectory(dir, info.Config.Name)},
 		})
 	}
 	if err := lister.Err(); err != nil {
@@ -88,7 +94,8 @@ func listSegments(ctx context.Context, js natsjs.JetStream) ([]*segment, error) 
 	return segments, nil
 }
 
-func createSegment(ctx context.Context, js natsjs.JetStream, base uint64) (*segment, error) {
+// createSegment returns once a power cut would not take the segment back.
+func createSegment(ctx context.Context, js natsjs.JetStream, dir string, base uint64) (*segment, error) {
 	name := segmentName(base)
 	stream, err := js.CreateStream(ctx, natsjs.StreamConfig{
 		Name:        name,
@@ -102,7 +109,11 @@ func createSegment(ctx context.Context, js natsjs.JetStream, base uint64) (*segm
 	if err != nil {
 		return nil, fmt.Errorf("create segment %d: %w", base, err)
 	}
-	return &segment{js: js, stream: stream, name: name, base: base}, nil
+	s := &segment{js: js, stream: stream, name: name, base: base, files: names{dir: blockDirectory(dir, name)}}
+	if err := syncDirectories(dir); err != nil {
+		return nil, errors.Join(err, s.delete(ctx))
+	}
+	return s, nil
 }
 
 // publish stores a record behind the given one, and gives its sequence number
@@ -112,6 +123,9 @@ func (s *segment) publish(ctx context.Context, data []byte, after uint64) (uint6
 	ack, err := s.js.PublishMsg(ctx, msg, natsjs.WithExpectLastSequence(after), natsjs.WithRetryAttempts(0))
 	if err != nil {
 		return 0, fmt.Errorf("store %d bytes: %w", len(data), err)
+	}
+	if err := s.files.sync(); err != nil {
+		return 0, err
 	}
 	return ack.Sequence, nil
 }

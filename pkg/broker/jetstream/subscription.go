@@ -271,12 +271,12 @@ func (s *subscription) advance() {
 		return
 	}
 	err := b.state.setSettled(settled)
-	if err == nil && b.journal.trimmable(settled) {
+	if trim := b.journal.settle(settled); err == nil && trim {
 		// A segment that is gone must not be looked for after a power cut.
 		if err = b.state.sync(); err == nil {
 			ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 			defer cancel()
-			err = b.journal.trim(ctx, settled)
+			err = b.journal.trim(ctx)
 		}
 	}
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 	"github.com/trivetkv/trivet/pkg/broker/jetstream"
 )
 
-// options make retries quick and segments small, so that the suite crosses
-// their boundaries.
+// options make retries quick and segments small, so that tests cross their
+// boundaries: at 512 bytes when they are worked off, at 8 KiB in a backlog.
 func options() jetstream.Options {
-	return jetstream.Options{RetryMin: time.Millisecond, RetryMax: 20 * time.Millisecond, SegmentBytes: 8 << 10}
+	return jetstream.Options{RetryMin: time.Millisecond, RetryMax: 20 * time.Millisecond, SegmentBytes: 512}
 }
 
 func open(t *testing.T, dir string, o jetstream.Options) *jetstream.Broker {

@@ -6,24 +6,24 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 )
 
-// syncDirectories makes the names of all files below a directory survive a
-// power cut: a synced file is of no use under a name that is gone.
+// A synced file is of no use under a name that a power cut has taken back, and
+// the server does not sync the directories in which it makes files. Windows
+// cannot sync directories; NTFS logs their changes.
+const directoriesSync = runtime.GOOS != "windows"
+
+// syncDirectories syncs a directory and all below it.
 func syncDirectories(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // directories cannot be synced there, and NTFS logs their changes
-	}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return ignoreMissing(err) // a segment that was removed meanwhile
+		if err == nil && d.IsDir() {
+			err = syncDirectory(path)
 		}
-		f, err := os.Open(path) //nolint:gosec // below our own directory
-		if err != nil {
-			return ignoreMissing(err)
+		if os.IsNotExist(err) {
+			return nil // a segment that was removed meanwhile
 		}
-		defer func() { _ = f.Close() }()
-		return f.Sync()
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("sync the directories below %s: %w", dir, err)
@@ -31,9 +31,44 @@ func syncDirectories(dir string) error {
 	return nil
 }
 
-func ignoreMissing(err error) error {
-	if os.IsNotExist(err) {
+func syncDirectory(dir string) error {
+	if !directoriesSync {
 		return nil
 	}
-	return err
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	return f.Sync()
+}
+
+// names are the names of the files in one directory.
+type names struct {
+	dir    string
+	synced time.Time // modification time at which nothing was left to sync
+}
+
+// clockTick is more than the steps in which file systems keep time.
+const clockTick = 20 * time.Millisecond
+
+// sync makes them survive a power cut. It costs a look at the directory when
+// no file was made since the last time.
+func (n *names) sync() error {
+	info, err := os.Stat(n.dir)
+	if err != nil {
+		return fmt.Errorf("look for new files: %w", err)
+	}
+	modified := info.ModTime()
+	if modified.Equal(n.synced) {
+		return nil
+	}
+	if err := syncDirectory(n.dir); err != nil {
+		return fmt.Errorf("sync %s: %w", n.dir, err)
+	}
+	// A file that is made within the same tick would not show.
+	if time.Since(modified) > clockTick {
+		n.synced = modified
+	}
+	return nil
 }

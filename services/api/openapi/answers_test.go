@@ -150,7 +150,7 @@ var requests = map[string]request{
 	"deleteValue":        {"/v1/kv/app/text", ""},
 	"incrementValue":     {"/v1/kv/app/number/increment", `{"by":1}`},
 	"listKeys":           {"/v1/kv/app", ""},
-	"runBatch":           {"/v1/batch/app", `{"operations":[{"op":"get","key":"text"}]}`},
+	"runBatch":           {"/v1/batch/app", `{"operations":[{"op":"put","key":"text","value":"aGVsbG8="}]}`},
 	"runTxn":             {"/v1/txn/app", `{"success":[{"op":"put","key":"text","value":"aGVsbG8="}]}`},
 	"watchChanges":       {"/v1/watch/app", ""},
 	"getHistory":         {"/v1/history/app/text", ""},

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -47,13 +48,21 @@ func (c *call) accept(ns string, op kv.Operation, id kv.Identity) error {
 	return c.sendJSON(http.StatusAccepted, wire.OperationState{ID: id.ID.String(), State: state})
 }
 
-// brokerError tells that a write was not accepted.
+// brokerError tells why a write was not accepted.
 func brokerError(err error) error {
-	e := *kv.AsError(err)
-	if e.Code == kv.CodeInternal {
-		e = kv.Error{Code: kv.CodeUnavailable, Detail: "the write could not be queued; try again", RetryAfter: time.Second, Cause: err}
+	e := kv.AsError(err)
+	switch {
+	case e.Code != kv.CodeInternal:
+		return e // the request has ended
+	case errors.Is(err, broker.ErrFull):
+		return &kv.Error{
+			Code:       kv.CodeOverloaded,
+			Detail:     "as many writes are queued as the broker keeps; try again, or write without respond-async",
+			RetryAfter: time.Second,
+			Cause:      err,
+		}
 	}
-	return &e
+	return &kv.Error{Code: kv.CodeUnavailable, Detail: "the write could not be queued; try again", RetryAfter: time.Second, Cause: err}
 }
 
 // getOperation answers the state of an asynchronous write.

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -186,6 +187,7 @@ func TestPreferIsReadAsRFC7240HasIt(t *testing.T) {
 	t.Parallel()
 	_, with := withBroker(t)
 	r := start(t, with)
+	r.put("/v1/kv/ns/k", "v")
 	for prefer, async := range map[string]bool{
 		"respond-async":                        true,
 		"Respond-Async":                        true,
@@ -206,7 +208,6 @@ func TestPreferIsReadAsRFC7240HasIt(t *testing.T) {
 		if !async {
 			want = http.StatusOK
 		}
-		r.store.Apply(t.Context(), "ns", kv.Operation{Kind: kv.KindPut, Key: "k", Value: []byte("v")}, kv.Identity{})
 		if a := r.put("/v1/kv/ns/k", "v", "Prefer", prefer); a.status != want {
 			t.Errorf("%q: got %d %s, want %d", prefer, a.status, a.body, want)
 		}
@@ -215,17 +216,31 @@ func TestPreferIsReadAsRFC7240HasIt(t *testing.T) {
 }
 
 // failingBroker confirms nothing.
-type failingBroker struct{ broker.Broker }
-
-func (failingBroker) Publish(context.Context, ...broker.Message) error {
-	return errors.New("no quorum")
+type failingBroker struct {
+	broker.Broker
+	err error
 }
+
+func (b failingBroker) Publish(context.Context, ...broker.Message) error { return b.err }
 
 func TestAWriteThatCannotBeQueuedIsNotAccepted(t *testing.T) {
 	t.Parallel()
-	r := start(t, func(o *server.Options) { o.Broker = failingBroker{} })
-	r.put("/v1/kv/ns/k", "v", "Prefer", "respond-async").
-		wantProblem(503, kv.CodeUnavailable, "", "the write could not be queued; try again").wantHeader("Retry-After", "1", "Location", "")
+	for _, c := range []struct {
+		err    error
+		status int
+		code   kv.Code
+		detail string
+	}{
+		{errors.New("no quorum"), 503, kv.CodeUnavailable, "the write could not be queued; try again"},
+		{fmt.Errorf("publish: %w", broker.ErrFull), 503, kv.CodeOverloaded, "as many writes are queued as the broker keeps; try again, or write without respond-async"},
+		{context.DeadlineExceeded, 504, kv.CodeTimeout, "the request took longer than its time limit"},
+	} {
+		r := start(t, func(o *server.Options) { o.Broker = failingBroker{err: c.err} })
+		a := r.put("/v1/kv/ns/k", "v", "Prefer", "respond-async").wantProblem(c.status, c.code, "", c.detail).wantHeader("Location", "")
+		if c.status == http.StatusServiceUnavailable {
+			a.wantHeader("Retry-After", "1")
+		}
+	}
 }
 
 func TestAnOperationIsForgottenAfterItsRetention(t *testing.T) {

@@ -42,26 +42,83 @@ func runBatch(c *call) error {
 		places = append(places, i)
 	}
 	c.startClock()
-	applied, err := retryInProgress(c, func() ([]kv.Result, error) {
-		return c.server.opts.Store.Batch(c, ns, ops, id)
-	})
+	values := c.newValueBudget()
+	ran, err := c.runInOrder(ns, ops, id, values)
 	if err != nil {
 		return err
 	}
-	replayed := false
-	for i, r := range applied {
+	for i, r := range ran {
 		results[places[i]] = r
-		replayed = replayed || r.Replayed
-	}
-	if replayed {
-		c.markReplayed()
+		if r.Replayed {
+			c.markReplayed()
+		}
 	}
 	answer := wire.BatchResults{Results: make([]wire.Result, len(results))}
-	writer := c.newResultWriter()
 	for i, r := range results {
-		answer.Results[i] = writer.result(r)
+		answer.Results[i] = c.result(r)
 	}
 	return c.sendJSON(http.StatusOK, answer)
+}
+
+// runInOrder runs operations one after another: writes that follow each other
+// in one call of the store, which commits them together, and each get by
+// itself. A get within a call that writes would be read by whoever commits for
+// all, whatever its size.
+func (c *call) runInOrder(ns string, ops []kv.Operation, id kv.Identity, values *valueBudget) ([]kv.Result, error) {
+	if !id.ID.IsZero() && (len(ops) == 0 || !ops[0].Kind.Writes()) {
+		// Nothing else claims the key before something is read.
+		if err := c.runWrites(ns, nil, id, nil); err != nil {
+			return nil, err
+		}
+	}
+	results := make([]kv.Result, len(ops))
+	for start := 0; start < len(ops); {
+		if !ops[start].Kind.Writes() {
+			results[start] = c.getWithin(values, ns, ops[start].Key)
+			start++
+			continue
+		}
+		end := start + 1
+		for end < len(ops) && ops[end].Kind.Writes() {
+			end++
+		}
+		part := id
+		if start > 0 {
+			// Each part is a batch of its own to the store. The ids of the first
+			// one's items end at MaxBatchOperations.
+			part.ID = id.ID.Item(kv.MaxBatchOperations + start)
+		}
+		if err := c.runWrites(ns, ops[start:end], part, results[start:end]); err != nil {
+			return nil, err
+		}
+		start = end
+	}
+	return results, nil
+}
+
+func (c *call) runWrites(ns string, ops []kv.Operation, id kv.Identity, results []kv.Result) error {
+	written, err := retryInProgress(c, func() ([]kv.Result, error) {
+		return c.server.opts.Store.Batch(c, ns, ops, id)
+	})
+	copy(results, written)
+	return err
+}
+
+func (c *call) getWithin(values *valueBudget, ns, key string) kv.Result {
+	r := kv.Result{Kind: kv.KindGet, Key: key}
+	if values.spent() {
+		r.Err = values.refusal()
+		return r
+	}
+	entry, err := c.server.opts.Store.Get(c, ns, key, kv.ReadOptions{})
+	r.Version = entry.Version
+	if err != nil {
+		r.Err = kv.AsError(err)
+		return r
+	}
+	r.Entry = &entry
+	values.take(&r)
+	return r
 }
 
 // checkValueSize holds a value against the server's own limit, which may be

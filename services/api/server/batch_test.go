@@ -80,6 +80,34 @@ func TestABatchTakesAsManyOperationsAsItSays(t *testing.T) {
 	}
 }
 
+func TestABatchRunsInTheOrderGiven(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	body := `{"operations":[
+		{"op":"get","key":"n"},{"op":"increment","key":"n","by":1},{"op":"get","key":"n"},
+		{"op":"increment","key":"n","by":1},{"op":"put","key":"m","value":""},{"op":"get","key":"n"},{"op":"delete","key":"n"},{"op":"get","key":"n"}]}`
+	for _, key := range [][]string{nil, {"Idempotency-Key", "k"}} {
+		var got outcomes
+		a := r.post("/v1/batch/ns", body, key...).want(http.StatusOK, "*")
+		a.json(&got)
+		values := ""
+		for _, result := range got.Results {
+			values += result.Value + " "
+		}
+		if values != " MQ== MQ== Mg==  Mg==   " || !strings.HasPrefix(got.statuses(), "[404 200 200 200 20") {
+			t.Errorf("got %s", a.body)
+		}
+	}
+	// Each part that writes has its own records: a repetition writes nothing.
+	again := r.post("/v1/batch/ns", body, "Idempotency-Key", "k").want(http.StatusOK, "*").wantHeader("Idempotency-Replayed", "true")
+	var got outcomes
+	again.json(&got)
+	if want := "[404 200 404 200 200 404 204 404]"; got.statuses() != want {
+		t.Errorf("got %s, want %s", got.statuses(), want)
+	}
+	r.post("/v1/batch/ns", `{"operations":[{"op":"get","key":"n"}]}`, "Idempotency-Key", "k").want(http.StatusUnprocessableEntity, "*")
+}
+
 func TestTheValuesOfOneAnswerAreBounded(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(o *server.Options) { o.MaxResultBytes = 100 })

@@ -145,9 +145,10 @@ func TestTheSecondRequestUnderAKeyWaitsNoLongerThanItsTimeLimit(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(o *server.Options) {
 		o.RequestTimeout = 100 * time.Millisecond
-		o.Store = &applyHook{Store: o.Store, before: func(ctx context.Context, id kv.Identity) {
+		store := o.Store
+		o.Store = &applyHook{Store: store, before: func(ctx context.Context, id kv.Identity) {
 			id.Deferred = true
-			if _, err := o.Store.(*applyHook).Store.Claim(ctx, "ns", id); err != nil && ctx.Err() == nil {
+			if _, err := store.Claim(ctx, "ns", id); err != nil && ctx.Err() == nil {
 				t.Error(err)
 			}
 		}, refused: func() {}}

@@ -177,7 +177,9 @@ func TestADrainingServerStillAnswersAndClosesConnections(t *testing.T) {
 		t.Errorf("got %s", answer)
 	}
 	cancel()
-	<-stopped
+	if err := <-stopped; err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
 }
 
 // TestStopUnderLoadDropsNothing has clients that open connections as they need

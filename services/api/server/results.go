@@ -5,35 +5,39 @@ import (
 	"github.com/trivetkv/trivet/pkg/wire"
 )
 
-// resultWriter makes the shapes of the results of one batch or transaction,
-// and bounds the values that they carry.
-type resultWriter struct {
-	call *call
-	left int64 // bytes of values
+// valueBudget bounds the values that the gets of one batch or transaction
+// answer together.
+type valueBudget struct{ limit, taken int64 }
+
+func (c *call) newValueBudget() *valueBudget {
+	return &valueBudget{limit: c.server.opts.MaxResultBytes}
 }
 
-func (c *call) newResultWriter() *resultWriter {
-	return &resultWriter{call: c, left: c.server.opts.MaxResultBytes}
-}
+func (b *valueBudget) spent() bool { return b.taken >= b.limit }
 
-func (w *resultWriter) result(r kv.Result) wire.Result {
-	if r.Err != nil {
-		return w.refused(r.Err)
+// take counts the value of a get, and refuses the get when it was too much.
+func (b *valueBudget) take(r *kv.Result) {
+	if r.Kind != kv.KindGet || r.Entry == nil {
+		return
 	}
-	if r.Kind == kv.KindGet && r.Entry != nil {
-		if w.left -= int64(len(r.Entry.Value)); w.left < 0 {
-			w.left = 0
-			return w.refused(&kv.Error{
-				Code:   kv.CodeTooLarge,
-				Field:  "value",
-				Detail: "the values of one answer are larger than " + sizeText(w.call.server.opts.MaxResultBytes) + "; get this key by itself",
-			})
-		}
+	if b.taken += int64(len(r.Entry.Value)); b.taken > b.limit {
+		r.Entry, r.Err = nil, b.refusal()
+	}
+}
+
+func (b *valueBudget) refusal() *kv.Error {
+	return &kv.Error{
+		Code:   kv.CodeTooLarge,
+		Field:  "value",
+		Detail: "the values of one answer are larger than " + sizeText(b.limit) + "; get this key by itself",
+	}
+}
+
+// result makes the shape of an outcome.
+func (c *call) result(r kv.Result) wire.Result {
+	if r.Err != nil {
+		problem := Problem(c, r.Err)
+		return wire.Result{Status: problem.Status, Problem: &problem}
 	}
 	return wire.FromResult(r, singleStatus(r))
-}
-
-func (w *resultWriter) refused(err *kv.Error) wire.Result {
-	problem := Problem(w.call, err)
-	return wire.Result{Status: problem.Status, Problem: &problem}
 }

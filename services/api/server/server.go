@@ -20,8 +20,8 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/lifecycle"
+	"github.com/trivetkv/trivet/services/api/watch"
 )
 
 // Server serves the API. It is a lifecycle.Service.
@@ -114,12 +114,6 @@ func (s *Server) Addr() net.Addr {
 	return s.listener.Addr()
 }
 
-var errStopping = &kv.Error{
-	Code:       kv.CodeUnavailable,
-	Detail:     "the server is stopping; reconnect with Last-Event-ID",
-	RetryAfter: time.Second,
-}
-
 // Stop says that the server is not ready, waits for DrainDelay so that
 // balancers notice, and stops: streams end with a reason, requests under way
 // are finished, and connections are closed behind their answer. When ctx ends
@@ -136,7 +130,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.opts.Readiness.Drain()
 	s.draining.Store(true)
 	s.drain(ctx)
-	s.endStreams(errStopping)
+	s.endStreams(watch.ErrStopping)
 	if err := s.http.Shutdown(ctx); err != nil {
 		_ = s.http.Close()
 		return fmt.Errorf("finish the requests under way: %w", err)

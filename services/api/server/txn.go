@@ -40,9 +40,10 @@ func runTxn(c *call) error {
 		c.markReplayed()
 	}
 	answer := wire.TxnResults{Succeeded: result.Succeeded, Results: make([]wire.Result, len(result.Results))}
-	writer := c.newResultWriter()
+	values := c.newValueBudget()
 	for i, r := range result.Results {
-		answer.Results[i] = writer.result(r)
+		values.take(&r)
+		answer.Results[i] = c.result(r)
 	}
 	return c.sendJSON(http.StatusOK, answer)
 }

@@ -10,13 +10,13 @@ func TestAValueIsReadAsItWasWritten(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	put := r.put("/v1/kv/ns/a/key", "hello", "Content-Type", "text/plain; charset=utf-8",
-		"Trivet-Meta-Color", "blue", "Trivet-Meta-Team-Name", "core", "Trivet-TTL", "1h").want(http.StatusCreated, "")
+		"Trivet-Meta-Mood", "blue", "Trivet-Meta-Team-Name", "core", "Trivet-TTL", "1h").want(http.StatusCreated, "")
 	get := r.get("/v1/kv/ns/a/key").want(http.StatusOK, "hello")
 	get.wantHeader(
 		"ETag", put.header.Get("ETag"),
 		"Content-Type", "text/plain; charset=utf-8",
 		"Content-Length", "5",
-		"Trivet-Meta-Color", "blue",
+		"Trivet-Meta-Mood", "blue",
 		"Trivet-Meta-Team-Name", "core",
 		"Trivet-Expires-At", put.header.Get("Trivet-Expires-At"),
 		"Accept-Ranges", "bytes",
@@ -32,7 +32,7 @@ func TestAValueIsReadAsItWasWritten(t *testing.T) {
 	}
 	r.put("/v1/kv/ns/a/key", "again").want(http.StatusOK, "")
 	r.get("/v1/kv/ns/a/key").want(http.StatusOK, "again").
-		wantHeader("Content-Type", "application/octet-stream", "Trivet-Meta-Color", "", "Trivet-Expires-At", "")
+		wantHeader("Content-Type", "application/octet-stream", "Trivet-Meta-Mood", "", "Trivet-Expires-At", "")
 }
 
 func TestHeadAnswersAsGetWithoutABody(t *testing.T) {

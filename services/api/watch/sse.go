@@ -101,7 +101,7 @@ func (w *writer) problem(p wire.Problem) error {
 
 // events sends events, the small ones together.
 func (w *writer) events(events []*event) error {
-	pooled := chunks.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	pooled := chunks.Get().(*[]byte) // the pool holds nothing else
 	defer chunks.Put(pooled)
 	chunk := (*pooled)[:0]
 	for _, e := range events {

@@ -291,7 +291,7 @@ func reasonOf(err error) (string, slog.Level) {
 		return reasonGone, slog.LevelDebug
 	case errors.As(err, &problem) && problem == errLagging:
 		return reasonLagging, slog.LevelWarn
-	case errors.As(err, &problem) && problem == errStopping:
+	case errors.As(err, &problem) && problem == ErrStopping:
 		return reasonStopping, slog.LevelInfo
 	case problem == nil && errors.Is(err, context.Canceled):
 		return reasonGone, slog.LevelDebug

@@ -116,10 +116,14 @@ const (
 	stopped
 )
 
-var (
-	errStarting = &kv.Error{Code: kv.CodeUnavailable, Detail: "the server is starting", RetryAfter: time.Second}
-	errStopping = &kv.Error{Code: kv.CodeUnavailable, Detail: "the server is stopping; reconnect with Last-Event-ID", RetryAfter: time.Second}
-)
+// ErrStopping is what the last event of a stream says when the server stops.
+var ErrStopping = &kv.Error{
+	Code:       kv.CodeUnavailable,
+	Detail:     "the server is stopping; reconnect with Last-Event-ID",
+	RetryAfter: time.Second,
+}
+
+var errStarting = &kv.Error{Code: kv.CodeUnavailable, Detail: "the server is starting", RetryAfter: time.Second}
 
 // NewHub makes a hub that reads the store's change log.
 func NewHub(store kv.Store, opts Options) *Hub {
@@ -151,7 +155,7 @@ func (h *Hub) Stop(ctx context.Context) error {
 	h.mu.Lock()
 	h.state = stopped
 	for _, cancel := range h.streams {
-		cancel(errStopping)
+		cancel(ErrStopping)
 	}
 	h.mu.Unlock()
 
@@ -197,7 +201,7 @@ func (h *Hub) enter(ctx context.Context, s *stream) (context.Context, error) {
 	case h.state == created:
 		return nil, errStarting
 	case h.state == stopped:
-		return nil, errStopping
+		return nil, ErrStopping
 	case len(h.streams) >= h.opts.MaxStreams:
 		h.metrics.refused.Inc()
 		return nil, &kv.Error{

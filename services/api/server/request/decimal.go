@@ -9,7 +9,7 @@ import (
 // parseDecimal reads digits alone: no sign, no space, no separator.
 func parseDecimal(text string) (int64, error) {
 	n, err := strconv.ParseUint(text, 10, 63)
-	return int64(n), err //nolint:gosec // 63 bits
+	return int64(n), err
 }
 
 // saturatingDecimal reads digits alone, and takes a number that does not fit

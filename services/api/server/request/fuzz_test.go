@@ -110,7 +110,7 @@ func FuzzCacheControl(f *testing.F) {
 }
 
 func FuzzPutHeaders(f *testing.F) {
-	f.Add("90s", "text/plain", "color", "blue")
+	f.Add("90s", "text/plain", "team", "blue")
 	f.Add("0", "", "", "")
 	f.Add("87600h", "\x00", "A-b", " x")
 	f.Add("-1ns", "é", "a_b", "\xff")
