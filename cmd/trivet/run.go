@@ -61,13 +61,14 @@ func (t *terminal) run(ctx context.Context, flags runFlags) error {
 	if err != nil {
 		return err
 	}
-	settings := process.Settings{}
+	settings := process.Settings{Name: "trivet"}
 	if !config.IsSet(environ, "TRIVET_ADMIN_LISTEN") {
 		environ = config.Underlay(environ, map[string]string{"TRIVET_ADMIN_LISTEN": defaultAdminListen})
 		settings.AdminFallback = fallbackAdminListen
 	}
 	var api config.API
-	if err := config.Load(environ, &api, &settings.Admin, &settings.Backends, &settings.Process); err != nil {
+	var users config.OIDC
+	if err := config.Load(environ, &api, &users, &settings.TLS, &settings.Admin, &settings.Backends, &settings.Process); err != nil {
 		return err
 	}
 	settings.Logger = telemetry.NewLogger(t.err, settings.Process.LogLevel, settings.Process.LogFormat)
@@ -75,7 +76,11 @@ func (t *terminal) run(ctx context.Context, flags runFlags) error {
 	ctx, stop := process.Signals(ctx)
 	defer stop()
 	var data *service.Service
-	settings.Started = func() { fmt.Fprintf(t.out, "listening on http://%s\n", data.Addr()) }
+	scheme := "http"
+	if settings.TLS.Files().Enabled() {
+		scheme = "https"
+	}
+	settings.Started = func() { fmt.Fprintf(t.out, "listening on %s://%s\n", scheme, data.Addr()) }
 	err = process.Run(ctx, settings, func(ctx context.Context, host *process.Host) error {
 		background, err := worker.New(worker.Options{
 			Store:      host.Backends.Store,
@@ -90,7 +95,7 @@ func (t *terminal) run(ctx context.Context, flags runFlags) error {
 		if err := host.Start(ctx, "consumer", background); err != nil {
 			return err
 		}
-		if data, err = service.New(api, host); err != nil {
+		if data, err = service.New(api, users, host); err != nil {
 			return err
 		}
 		return host.Start(ctx, "data API", data)

@@ -31,7 +31,7 @@ func (r *Registry) load(ctx context.Context) error {
 				r.log.Error("a token is left out", "token", entry.Key, "error", err)
 				continue
 			}
-			credentials[entry.Key] = r.newCredential(entry.Key, rec)
+			credentials[entry.Key] = r.newCredential(entry.Key, rec, entry.Version)
 		}
 		if q.Cursor = page.Cursor; q.Cursor == "" {
 			break
@@ -41,6 +41,7 @@ func (r *Registry) load(ctx context.Context) error {
 		return err
 	}
 	maps.DeleteFunc(r.uses, func(id string, _ *atomic.Int64) bool { return credentials[id] == nil })
+	clear(r.revoked) // the list was read behind their deletion
 	r.position = position
 	r.replace(credentials)
 	r.confirmed.Store(asked.UnixNano())
@@ -93,9 +94,14 @@ func (r *Registry) catchUp(ctx context.Context) error {
 	}
 }
 
+// apply puts a change in force. No id is ever used again, so a deletion is the
+// last change of its token.
 func (r *Registry) apply(change kv.Change) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if change.Kind != kv.ChangePut {
 		r.remove(change.Key)
+		delete(r.revoked, change.Key)
 		return
 	}
 	rec, err := decodeRecord(change.Value)
@@ -104,7 +110,7 @@ func (r *Registry) apply(change kv.Change) {
 		r.remove(change.Key)
 		return
 	}
-	r.set(change.Key, rec)
+	r.set(r.newCredential(change.Key, rec, change.Version))
 }
 
 func pause(ctx context.Context, d time.Duration) {

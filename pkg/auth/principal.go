@@ -87,9 +87,13 @@ func (p *Principal) Bind(ctx context.Context) (context.Context, context.CancelFu
 	}
 	if p.registry != nil || expired != nil {
 		go func() {
-			for p.registry.holds(p) {
+			for {
+				changed := p.registry.changes() // before it looks, or a change in between would be missed
+				if !p.registry.holds(p) {
+					break
+				}
 				select {
-				case <-p.registry.changes():
+				case <-changed:
 				case <-expired:
 					cancel(errEnded)
 					return

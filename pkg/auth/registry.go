@@ -50,7 +50,8 @@ type Registry struct {
 
 	loops lifecycle.Group
 
-	mu          sync.Mutex // one change of credentials at a time
+	mu          sync.Mutex          // one change of credentials at a time
+	revoked     map[string]struct{} // revoked here; the change log may still tell what they were before
 	credentials atomic.Pointer[map[string]*credential]
 	changed     atomic.Pointer[chan struct{}]
 	position    kv.Position
@@ -60,7 +61,7 @@ type Registry struct {
 
 // NewRegistry makes a registry over a store.
 func NewRegistry(store kv.Store, opts RegistryOptions) *Registry {
-	r := &Registry{store: store, log: opts.Logger, now: opts.Now, uses: map[string]*atomic.Int64{}}
+	r := &Registry{store: store, log: opts.Logger, now: opts.Now, uses: map[string]*atomic.Int64{}, revoked: map[string]struct{}{}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -163,6 +164,9 @@ func (r *Registry) Rotate(ctx context.Context, id string, overlap time.Duration)
 
 // Revoke ends a token: at once here, within seconds everywhere else.
 func (r *Registry) Revoke(ctx context.Context, id string) error {
+	if !isID(id) {
+		return errNoSuchToken
+	}
 	_, err := r.store.Apply(ctx, tokensNamespace, kv.Operation{Kind: kv.KindDelete, Key: id}, kv.Identity{})
 	if errors.Is(err, kv.ErrNotFound) {
 		return errNoSuchToken
@@ -170,6 +174,9 @@ func (r *Registry) Revoke(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.revoked[id] = struct{}{}
 	r.remove(id)
 	return nil
 }
@@ -202,8 +209,11 @@ func (r *Registry) List() []Token {
 }
 
 func (r *Registry) get(ctx context.Context, id string) (kv.Entry, record, error) {
+	if !isID(id) {
+		return kv.Entry{}, record{}, errNoSuchToken
+	}
 	entry, err := r.store.Get(ctx, tokensNamespace, id, kv.ReadOptions{Consistency: kv.Strong})
-	if errors.Is(err, kv.ErrNotFound) || kv.CheckKey(id) != nil {
+	if errors.Is(err, kv.ErrNotFound) {
 		return kv.Entry{}, record{}, errNoSuchToken
 	}
 	if err != nil {
@@ -222,26 +232,37 @@ func (r *Registry) put(ctx context.Context, id string, rec record, cond kv.Condi
 		return Token{}, kv.Invalid("scopes", "the scopes are larger than a token may have; use fewer or shorter prefixes")
 	}
 	op := kv.Operation{Kind: kv.KindPut, Key: id, Value: value, ContentType: "application/json", If: cond}
-	if _, err := r.store.Apply(ctx, tokensNamespace, op, kv.Identity{}); err != nil {
+	result, err := r.store.Apply(ctx, tokensNamespace, op, kv.Identity{})
+	if err != nil {
 		return Token{}, err
 	}
-	return r.set(id, rec).token(), nil
-}
-
-// set puts a token's new state in force in this process.
-func (r *Registry) set(id string, rec record) *credential {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c := r.newCredential(id, rec)
+	c := r.newCredential(id, rec, result.Version)
+	r.set(c)
+	return c.token(), nil
+}
+
+// set puts a token's state in force in this process, unless a newer one is:
+// what was done here comes again, late, in the change log. The caller holds
+// r.mu.
+func (r *Registry) set(c *credential) {
+	if _, gone := r.revoked[c.id]; gone {
+		return
+	}
+	if have := (*r.credentials.Load())[c.id]; have != nil && have.version >= c.version {
+		return
+	}
 	next := maps.Clone(*r.credentials.Load())
-	next[id] = c
+	next[c.id] = c
 	r.replace(next)
-	return c
 }
 
+// remove ends a token in this process. The caller holds r.mu.
 func (r *Registry) remove(id string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	if (*r.credentials.Load())[id] == nil {
+		return
+	}
 	next := maps.Clone(*r.credentials.Load())
 	delete(next, id)
 	delete(r.uses, id)

@@ -34,6 +34,9 @@ func newToken(id string) string {
 
 func newID() string { return random(idLength) }
 
+// isID tells whether a text could be a token's id.
+func isID(text string) bool { return len(text) == idLength && strings.Trim(text, base62) == "" }
+
 // parseToken gives the id of a well-formed token.
 func parseToken(text string) (id string, ok bool) {
 	if len(text) != tokenLength || !strings.HasPrefix(text, tokenPrefix) {

@@ -62,14 +62,16 @@ func checkName(name string) error {
 // without asking the store.
 type credential struct {
 	id       string
+	version  kv.Version // of the record
 	record   record
 	lastUsed *atomic.Int64 // Unix milliseconds; outlives reloads of the token
 
 	current, previous *Principal // previous is nil outside a rotation's overlap
 }
 
-func (r *Registry) newCredential(id string, rec record) *credential {
-	c := &credential{id: id, record: rec, lastUsed: r.useOf(id)}
+// newCredential makes a token's state of its record. The caller holds r.mu.
+func (r *Registry) newCredential(id string, rec record, version kv.Version) *credential {
+	c := &credential{id: id, version: version, record: rec, lastUsed: r.useOf(id)}
 	c.current = &Principal{ID: id, Scopes: rec.Scopes, digest: Digest(rec.Digest), registry: r, expiresAt: rec.ExpiresAt}
 	if len(rec.Previous) > 0 {
 		until := rec.PreviousUntil

@@ -53,7 +53,8 @@ type Reloader struct {
 
 type loaded struct {
 	config *tls.Config
-	source [3][]byte // what the files held, to see that they have changed
+	probes *tls.Config // without client certificates
+	source [3][]byte   // what the files held, to see that they have changed
 }
 
 // New reads the files.
@@ -70,14 +71,24 @@ func New(files Files, log *slog.Logger) (*Reloader, error) {
 // Config gives a configuration for listeners that always uses what was read
 // last: TLS 1.2 or newer, HTTP/2 and HTTP/1.1.
 func (r *Reloader) Config() *tls.Config {
+	return serving(func() *tls.Config { return r.current.Load().config })
+}
+
+// ProbeConfig is [Reloader.Config] without client certificates, for listeners
+// on which an orchestrator asks how the process is: its probes have none.
+func (r *Reloader) ProbeConfig() *tls.Config {
+	return serving(func() *tls.Config { return r.current.Load().probes })
+}
+
+func serving(current func() *tls.Config) *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"h2", "http/1.1"},
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			return r.current.Load().config, nil
-		},
+		MinVersion:         tls.VersionTLS12,
+		NextProtos:         protocols,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return current(), nil },
 	}
 }
+
+var protocols = []string{"h2", "http/1.1"}
 
 // Reload reads the files again, and tells whether they had changed. Files that
 // do not fit together leave the former certificate in force.
@@ -131,9 +142,10 @@ func read(files Files) (*loaded, error) {
 	}
 	config := &tls.Config{
 		MinVersion:   tls.VersionTLS12,
-		NextProtos:   []string{"h2", "http/1.1"},
+		NextProtos:   protocols,
 		Certificates: []tls.Certificate{pair},
 	}
+	probes := config.Clone()
 	if files.ClientCA != "" {
 		config.ClientAuth = tls.RequireAndVerifyClientCert
 		config.ClientCAs = x509.NewCertPool()
@@ -141,7 +153,7 @@ func read(files Files) (*loaded, error) {
 			return nil, fmt.Errorf("client authorities %s: the file holds no PEM certificate", files.ClientCA)
 		}
 	}
-	return &loaded{config: config, source: source}, nil
+	return &loaded{config: config, probes: probes, source: source}, nil
 }
 
 func same(a, b [3][]byte) bool {

@@ -2,17 +2,20 @@ package health
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/trivetkv/trivet/pkg/certs"
 	"github.com/trivetkv/trivet/pkg/telemetry"
 )
 
@@ -23,6 +26,7 @@ type ServerOptions struct {
 	Readiness    *Readiness
 	Dependencies []Dependency
 	Metrics      prometheus.Gatherer
+	Certificates *certs.Reloader // nil: plain HTTP
 	Logger       *slog.Logger
 }
 
@@ -33,6 +37,7 @@ type Server struct {
 	address  string
 	fallback string
 	http     *http.Server
+	certs    *certs.Reloader
 	logger   *slog.Logger
 
 	mu       sync.Mutex
@@ -45,20 +50,34 @@ func NewServer(opts ServerOptions) *Server {
 	mux.Handle("GET /health", Verbose(opts.Dependencies))
 	mux.Handle("GET /ready", opts.Readiness)
 	mux.Handle("GET /metrics", telemetry.Handler(opts.Metrics))
+	profiles(mux)
 	return &Server{
 		address:  opts.Address,
 		fallback: opts.Fallback,
+		certs:    opts.Certificates,
 		logger:   opts.Logger,
 		http: &http.Server{
 			Handler:           mux,
 			ReadHeaderTimeout: 5 * time.Second,
 			ReadTimeout:       10 * time.Second,
-			WriteTimeout:      30 * time.Second,
+			WriteTimeout:      writeTimeout,
 			IdleTimeout:       2 * time.Minute,
 			MaxHeaderBytes:    16 << 10,
 			ErrorLog:          slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
 		},
 	}
+}
+
+// writeTimeout leaves time for a profile or a trace of half a minute.
+const writeTimeout = time.Minute
+
+// profiles serves Go's profiles, which tell operators where time and memory go.
+func profiles(mux *http.ServeMux) {
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 }
 
 // Start listens and serves in the background.
@@ -71,6 +90,9 @@ func (s *Server) Start(ctx context.Context) error {
 	listener, err := s.listen(ctx)
 	if err != nil {
 		return err
+	}
+	if s.certs != nil {
+		listener = tls.NewListener(listener, s.certs.ProbeConfig())
 	}
 	s.listener = listener
 	go func() {

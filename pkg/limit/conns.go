@@ -2,6 +2,7 @@ package limit
 
 import (
 	"container/list"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -45,8 +46,17 @@ func (c *Conns) Track(conn net.Conn, state http.ConnState) {
 	}
 	c.mu.Unlock()
 	if closing != nil {
-		_ = closing.Close() // outside of the lock: it calls Track again
+		cut(closing) // outside of the lock: it calls Track again
 	}
+}
+
+// cut closes a connection without TLS's farewell, for which the accept loop
+// would wait when the peer does not read.
+func cut(conn net.Conn) {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	_ = conn.Close()
 }
 
 // admit counts a new connection in, as idle until its first byte, and gives
@@ -82,7 +92,7 @@ func (c *Conns) Open() int {
 	return len(c.open)
 }
 
-// Evicted and Refused count what the bound has closed.
+// Evicted counts the idle connections that were closed for new ones.
 func (c *Conns) Evicted() int64 { return c.evicted.Load() }
 
 // Refused counts the connections that were closed because none was idle.

@@ -6,26 +6,27 @@ import (
 	"sync/atomic"
 )
 
-// Gate bounds the requests in flight: of all callers together, and of each.
-// What is over a bound is refused at once, before a queue can build.
+// Gate bounds what is in use, such as requests in flight or the bytes of their
+// bodies: by all callers together, and by each. What is over a bound is refused
+// at once, before a queue can build.
 type Gate struct {
 	total, perCaller int64
-	inFlight         atomic.Int64
+	inUse            atomic.Int64
 	seed             maphash.Seed
 	shards           [64]callers
 }
 
 type callers struct {
-	mu     sync.Mutex
-	counts map[string]int64
-	_      [40]byte // keeps shards on cache lines of their own
+	mu    sync.Mutex
+	inUse map[string]int64
+	_     [40]byte // keeps shards on cache lines of their own
 }
 
 // NewGate makes a gate with bounds above 0.
-func NewGate(total, perCaller int) *Gate {
-	g := &Gate{total: int64(total), perCaller: int64(perCaller), seed: maphash.MakeSeed()}
+func NewGate(total, perCaller int64) *Gate {
+	g := &Gate{total: total, perCaller: perCaller, seed: maphash.MakeSeed()}
 	for i := range g.shards {
-		g.shards[i].counts = map[string]int64{}
+		g.shards[i].inUse = map[string]int64{}
 	}
 	return g
 }
@@ -39,37 +40,38 @@ const (
 	RefusedCaller Refusal = "caller"
 )
 
-// Enter counts a request in, or says why it may not be. Leave follows every
-// request that came in.
-func (g *Gate) Enter(caller string) (Refusal, bool) {
-	if g.inFlight.Add(1) > g.total {
-		g.inFlight.Add(-1)
-		return RefusedTotal, false
-	}
+// Enter takes n for a caller, or says why it may not. Leave gives back what was
+// taken.
+func (g *Gate) Enter(caller string, n int64) (Refusal, bool) {
 	shard := g.shard(caller)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	if shard.counts[caller] >= g.perCaller {
-		g.inFlight.Add(-1)
+	// A caller who is over its own bound must not count, even for a moment,
+	// against the bound of all.
+	if shard.inUse[caller]+n > g.perCaller {
 		return RefusedCaller, false
 	}
-	shard.counts[caller]++
+	if g.inUse.Add(n) > g.total {
+		g.inUse.Add(-n)
+		return RefusedTotal, false
+	}
+	shard.inUse[caller] += n
 	return "", true
 }
 
-// Leave counts a request out.
-func (g *Gate) Leave(caller string) {
-	g.inFlight.Add(-1)
+// Leave gives n back.
+func (g *Gate) Leave(caller string, n int64) {
+	g.inUse.Add(-n)
 	shard := g.shard(caller)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	if shard.counts[caller]--; shard.counts[caller] == 0 {
-		delete(shard.counts, caller)
+	if shard.inUse[caller] -= n; shard.inUse[caller] == 0 {
+		delete(shard.inUse, caller)
 	}
 }
 
-// InFlight gives the number of requests that are in.
-func (g *Gate) InFlight() int64 { return g.inFlight.Load() }
+// InUse gives what all callers have taken.
+func (g *Gate) InUse() int64 { return g.inUse.Load() }
 
 func (g *Gate) shard(caller string) *callers {
 	return &g.shards[maphash.String(g.seed, caller)%uint64(len(g.shards))]

@@ -36,6 +36,40 @@ func TestRateAllowsABurstAndThenItsRate(t *testing.T) {
 	}
 }
 
+func TestMoreThanABurstIsOwed(t *testing.T) {
+	t.Parallel()
+	r, now := limit.NewRate(10), time.Now()
+	if _, ok := r.Allow("a", 50, now); !ok {
+		t.Fatal("refused with a full bucket")
+	}
+	// 50 of 20: 30 are owed, so that one is there after 3.1 seconds.
+	after, ok := r.Allow("a", 1, now)
+	if ok || after < 3050*time.Millisecond || after > 3150*time.Millisecond {
+		t.Fatalf("got %v, %t; want a refusal for about 3.1 s", after, ok)
+	}
+	if _, ok := r.Allow("a", 1, now.Add(after)); !ok {
+		t.Fatal("refused after the time that was named")
+	}
+}
+
+func TestGateCountsWhatIsTaken(t *testing.T) {
+	t.Parallel()
+	g := limit.NewGate(100, 60)
+	for i, step := range []struct {
+		caller string
+		n      int64
+		want   limit.Refusal
+	}{{"a", 60, ""}, {"a", 1, limit.RefusedCaller}, {"b", 41, limit.RefusedTotal}, {"b", 40, ""}, {"c", 1, limit.RefusedTotal}} {
+		if refusal, ok := g.Enter(step.caller, step.n); refusal != step.want || ok != (step.want == "") {
+			t.Fatalf("step %d: got %q, %t", i, refusal, ok)
+		}
+	}
+	g.Leave("a", 60)
+	if got := g.InUse(); got != 40 {
+		t.Fatalf("%d are in use", got)
+	}
+}
+
 func TestARateOfZeroAllowsEverything(t *testing.T) {
 	t.Parallel()
 	if _, ok := limit.NewRate(0).Allow("a", 1<<30, time.Now()); !ok {
@@ -49,19 +83,19 @@ func TestGateBoundsEachCallerAndAll(t *testing.T) {
 	for i, step := range []struct {
 		caller string
 		want   limit.Refusal
-	}{{"a", ""}, {"a", ""}, {"a", limit.RefusedCaller}, {"b", ""}, {"c", limit.RefusedTotal}} {
-		if refusal, ok := g.Enter(step.caller); refusal != step.want || ok != (step.want == "") {
+	}{{"a", ""}, {"a", ""}, {"a", limit.RefusedCaller}, {"b", ""}, {"c", limit.RefusedTotal}, {"a", limit.RefusedCaller}} {
+		if refusal, ok := g.Enter(step.caller, 1); refusal != step.want || ok != (step.want == "") {
 			t.Fatalf("step %d: got %q, %t", i, refusal, ok)
 		}
 	}
-	g.Leave("a")
-	if _, ok := g.Enter("c"); !ok {
+	g.Leave("a", 1)
+	if _, ok := g.Enter("c", 1); !ok {
 		t.Fatal("refused with room")
 	}
 	for _, caller := range []string{"a", "b", "c"} {
-		g.Leave(caller)
+		g.Leave(caller, 1)
 	}
-	if got := g.InFlight(); got != 0 {
+	if got := g.InUse(); got != 0 {
 		t.Fatalf("%d in flight after all have left", got)
 	}
 }
@@ -74,18 +108,18 @@ func TestGateCountsConcurrentCallersRight(t *testing.T) {
 		wg.Go(func() {
 			caller := fmt.Sprint(i % 4)
 			for range 1000 {
-				if _, ok := g.Enter(caller); !ok {
+				if _, ok := g.Enter(caller, 1); !ok {
 					continue
 				}
-				if n := g.InFlight(); n > 8+32 { // those that are being refused count for a moment
+				if n := g.InUse(); n > 8+32 { // those that are being refused count for a moment
 					t.Errorf("%d in flight", n)
 				}
-				g.Leave(caller)
+				g.Leave(caller, 1)
 			}
 		})
 	}
 	wg.Wait()
-	if got := g.InFlight(); got != 0 {
+	if got := g.InUse(); got != 0 {
 		t.Fatalf("%d in flight after all have left", got)
 	}
 }
@@ -162,8 +196,8 @@ func BenchmarkGate(b *testing.B) {
 	g := limit.NewGate(1024, 256)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, ok := g.Enter("token"); ok {
-			g.Leave("token")
+		if _, ok := g.Enter("token", 1); ok {
+			g.Leave("token", 1)
 		}
 	}
 }

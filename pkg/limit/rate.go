@@ -35,7 +35,8 @@ func NewRate(perSecond int) *Rate {
 }
 
 // Allow takes n events from a key's bucket. Where they are not there, it takes
-// none and tells after how long they will be.
+// none and tells after how long they will be. More events than the burst pass
+// when the bucket is full, and are owed.
 func (r *Rate) Allow(key string, n int, now time.Time) (retryAfter time.Duration, ok bool) {
 	if r == nil {
 		return 0, true
@@ -44,10 +45,13 @@ func (r *Rate) Allow(key string, n int, now time.Time) (retryAfter time.Duration
 	if !found {
 		bucket, _ = r.buckets.SetIfAbsent(key, rate.NewLimiter(r.perSecond, r.burst))
 	}
-	n = min(n, r.burst) // or a request that is larger than the burst could never pass
-	if bucket.AllowN(now, n) {
+	first := min(n, r.burst) // or a request that is larger than the burst could never pass
+	if bucket.AllowN(now, first) {
+		for rest := n - first; rest > 0; rest -= r.burst { // what it had too much is owed
+			bucket.ReserveN(now, min(rest, r.burst))
+		}
 		return 0, true
 	}
-	missing := float64(n) - bucket.TokensAt(now)
+	missing := float64(first) - bucket.TokensAt(now)
 	return max(time.Duration(missing/float64(r.perSecond)*float64(time.Second)), time.Millisecond), false
 }

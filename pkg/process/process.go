@@ -13,10 +13,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/trivetkv/trivet/pkg/backends"
+	"github.com/trivetkv/trivet/pkg/certs"
 	"github.com/trivetkv/trivet/pkg/config"
 	"github.com/trivetkv/trivet/pkg/health"
 	"github.com/trivetkv/trivet/pkg/lifecycle"
 	"github.com/trivetkv/trivet/pkg/telemetry"
+	"github.com/trivetkv/trivet/pkg/tracing"
 )
 
 // Settings are what Run needs of a program's configuration.
@@ -24,6 +26,8 @@ type Settings struct {
 	Process  config.Process
 	Admin    config.Admin
 	Backends config.Backends
+	TLS      config.TLS
+	Name     string // of the program, for OpenTelemetry
 	Logger   *slog.Logger
 
 	// AdminFallback is where to listen for administration when the address in
@@ -40,6 +44,10 @@ type Host struct {
 	Metrics   *prometheus.Registry
 	Readiness *health.Readiness
 	Backends  *backends.Backends
+
+	// Certificates serve every listener; nil: plain HTTP.
+	Certificates *certs.Reloader
+	Traced       bool // OpenTelemetry has a collector
 
 	services lifecycle.Group
 }
@@ -80,12 +88,16 @@ func Run(ctx context.Context, s Settings, start func(ctx context.Context, h *Hos
 }
 
 func (h *Host) startAll(ctx context.Context, s Settings, start func(ctx context.Context, h *Host) error) error {
+	if err := h.startShared(ctx, s); err != nil {
+		return err
+	}
 	admin := health.NewServer(health.ServerOptions{
 		Address:      string(s.Admin.Listen),
 		Fallback:     string(s.AdminFallback),
 		Readiness:    h.Readiness,
 		Dependencies: h.Backends.Dependencies(),
 		Metrics:      h.Metrics,
+		Certificates: h.Certificates,
 		Logger:       h.Logger,
 	})
 	if err := h.Start(ctx, "administration", admin); err != nil {
@@ -93,6 +105,29 @@ func (h *Host) startAll(ctx context.Context, s Settings, start func(ctx context.
 	}
 	h.Logger.Info("serving administration", "address", admin.Addr())
 	return start(ctx, h)
+}
+
+// startShared starts what all services use: certificates and telemetry.
+func (h *Host) startShared(ctx context.Context, s Settings) error {
+	if files := s.TLS.Files(); files.Enabled() {
+		reloader, err := certs.New(files, h.Logger)
+		if err != nil {
+			return &config.Error{Name: "TRIVET_TLS_CERT", Problem: err.Error()}
+		}
+		if err := h.Start(ctx, "certificates", reloader); err != nil {
+			return err
+		}
+		h.Certificates = reloader
+	}
+	if !tracing.Enabled() {
+		return nil
+	}
+	exporter, err := tracing.New(ctx, s.Name, telemetry.ReadBuild().Version, h.Metrics)
+	if err != nil {
+		return err
+	}
+	h.Traced = true
+	return h.Start(ctx, "OpenTelemetry", exporter)
 }
 
 // wait returns once the process has to stop: with nil when ctx says so.

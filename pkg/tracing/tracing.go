@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +24,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/sdk/trace"
+	oteltrace "go.opentelemetry.io/otel/trace"
 )
 
 // flushTimeout bounds how long a stop waits for what was not sent yet.
@@ -80,7 +82,7 @@ func (e *Exporter) Stop(ctx context.Context) error {
 
 // Handler begins a span for each request, as a child of the one that the
 // request names in its traceparent header. Health checks and metrics are left
-// out. The handler names the span once it knows its route.
+// out. [Name] names the span once its route is known.
 func Handler(next http.Handler) http.Handler {
 	return otelhttp.NewHandler(next, "request", otelhttp.WithFilter(func(r *http.Request) bool {
 		switch r.URL.Path {
@@ -89,4 +91,15 @@ func Handler(next http.Handler) http.Handler {
 		}
 		return true
 	}))
+}
+
+// Name names the span of a request, by its route. The route also takes the
+// place of the path, which holds a key: keys are no business of a collector.
+func Name(ctx context.Context, method, route string) {
+	span := oteltrace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return
+	}
+	span.SetName(strings.TrimSpace(method + " " + route)) // a path that is no route has no method
+	span.SetAttributes(attribute.String("http.route", route), attribute.String("url.path", route))
 }

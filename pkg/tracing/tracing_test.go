@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -67,8 +68,10 @@ func TestRequestsAndMetricsReachTheCollector(t *testing.T) {
 	if err := exporter.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	handler := tracing.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	for _, path := range []string{"/v1/kv/shop/a", "/health"} {
+	handler := tracing.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		tracing.Name(r.Context(), r.Method, "/v1/kv/{ns}/{key}")
+	}))
+	for _, path := range []string{"/v1/kv/shop/a-private-key", "/health"} {
 		request := httptest.NewRequest(http.MethodGet, path, nil)
 		request.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 		handler.ServeHTTP(httptest.NewRecorder(), request)
@@ -85,6 +88,9 @@ func TestRequestsAndMetricsReachTheCollector(t *testing.T) {
 			for _, scope := range resource.GetScopeSpans() {
 				for _, span := range scope.GetSpans() {
 					spans++
+					if span.GetName() != "GET /v1/kv/{ns}/{key}" || strings.Contains(span.String(), "a-private-key") {
+						t.Errorf("the span is named %q, and tells %v", span.GetName(), span)
+					}
 					if got := span.GetTraceId(); got[0] != 0x0a || got[15] != 0x9c {
 						t.Errorf("the span is not part of the caller's trace: %x", got)
 					}

@@ -66,7 +66,10 @@ func DecodeTokenRequest(data []byte) (TokenRequest, error) {
 				return err
 			})
 		case "ttl":
-			return d.setDuration((*time.Duration)(&request.TTL))
+			if err := d.setDuration((*time.Duration)(&request.TTL)); err != nil {
+				return err
+			}
+			return kv.CheckTTL("", time.Duration(request.TTL)) // 0s is not "for ever"
 		}
 		return errUnknownField
 	})
@@ -103,9 +106,13 @@ type Rotation struct {
 	Overlap Duration `json:"overlap,omitzero"` // for which the former secret stays good
 }
 
-// DecodeRotation reads the body of a rotation strictly.
+// DecodeRotation reads the body of a rotation strictly. Without a body there is
+// no overlap.
 func DecodeRotation(data []byte) (Rotation, error) {
 	var rotation Rotation
+	if len(data) == 0 {
+		return rotation, nil
+	}
 	d := decoder{data: data}
 	err := d.document(func(field string) error {
 		if field != "overlap" {

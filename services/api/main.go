@@ -22,9 +22,10 @@ func main() {
 func run() error {
 	var (
 		api      config.API
-		settings process.Settings
+		users    config.OIDC
+		settings = process.Settings{Name: "trivet-api"}
 	)
-	if err := config.Load(os.Environ(), &api, &settings.Admin, &settings.Backends, &settings.Process); err != nil {
+	if err := config.Load(os.Environ(), &api, &users, &settings.TLS, &settings.Admin, &settings.Backends, &settings.Process); err != nil {
 		return err
 	}
 	settings.Logger = telemetry.NewLogger(os.Stderr, settings.Process.LogLevel, settings.Process.LogFormat).With("service", "api")
@@ -32,7 +33,7 @@ func run() error {
 	ctx, stop := process.Signals(context.Background())
 	defer stop()
 	return process.Run(ctx, settings, func(ctx context.Context, host *process.Host) error {
-		data, err := service.New(api, host)
+		data, err := service.New(api, users, host)
 		if err != nil {
 			return err
 		}

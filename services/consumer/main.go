@@ -22,8 +22,8 @@ func main() {
 }
 
 func run() error {
-	var settings process.Settings
-	if err := config.Load(os.Environ(), &settings.Admin, &settings.Backends, &settings.Process); err != nil {
+	settings := process.Settings{Name: "trivet-consumer"}
+	if err := config.Load(os.Environ(), &settings.TLS, &settings.Admin, &settings.Backends, &settings.Process); err != nil {
 		return err
 	}
 	settings.Logger = telemetry.NewLogger(os.Stderr, settings.Process.LogLevel, settings.Process.LogFormat).With("service", "consumer")

@@ -16,9 +16,6 @@ import (
 	"github.com/trivetkv/trivet/pkg/kv"
 )
 
-// discoveryTimeout bounds how long a request waits for the issuer's documents.
-const discoveryTimeout = 5 * time.Second
-
 // Options say which OpenID Connect tokens are good and what they grant.
 type Options struct {
 	URL        string                  // of the issuer; its discovery document is below it
@@ -26,7 +23,7 @@ type Options struct {
 	Algorithms []string                // of signatures; empty: RS256 alone
 	Claim      string                  // a string or a list of strings, such as groups
 	Roles      map[string][]auth.Scope // what each value of the claim grants
-	Client     *http.Client            // nil: the default one
+	Client     *http.Client            // whose transport reaches the issuer; nil: the default one
 	Now        func() time.Time
 }
 
@@ -57,7 +54,9 @@ func (o Options) Check() error {
 // issuer, expiry and signature are checked, the issuer's keys are cached and
 // read again when a token names an unknown one.
 type Issuer struct {
-	opts Options
+	opts      Options
+	documents *documents
+	client    *http.Client // reads the documents
 
 	mu       sync.Mutex
 	verifier *oidc.IDTokenVerifier // nil until the issuer's documents were read
@@ -77,19 +76,21 @@ func New(opts Options) (*Issuer, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	if opts.Client == nil {
-		opts.Client = &http.Client{Timeout: discoveryTimeout}
-	}
-	return &Issuer{opts: opts}, nil
+	read := newDocuments(opts.Client, opts.Now)
+	return &Issuer{opts: opts, documents: read, client: read.client()}, nil
 }
 
 // Authenticate gives the caller whose token this is.
 func (i *Issuer) Authenticate(ctx context.Context, token string) (*auth.Principal, error) {
 	verifier, err := i.discovered(ctx)
 	if err != nil {
-		return nil, &kv.Error{Code: kv.CodeUnavailable, Detail: "the identity provider does not answer", Cause: err}
+		return nil, unavailable(err)
 	}
-	verified, err := verifier.Verify(oidc.ClientContext(ctx, i.opts.Client), token)
+	verified, err := verifier.Verify(ctx, token)
+	var expired *oidc.TokenExpiredError
+	if err != nil && i.documents.down() && !errors.As(err, &expired) {
+		return nil, unavailable(err) // its key may be one that cannot be read
+	}
 	if err != nil {
 		return nil, &kv.Error{Code: kv.CodeUnauthenticated, Detail: "the bearer token is not good: expired, for another audience, or of another issuer", Cause: err}
 	}
@@ -107,6 +108,10 @@ func (i *Issuer) Authenticate(ctx context.Context, token string) (*auth.Principa
 	return auth.NewPrincipal("oidc:"+verified.Subject, scopes, verified.Expiry), nil
 }
 
+func unavailable(err error) error {
+	return &kv.Error{Code: kv.CodeUnavailable, Detail: "the identity provider does not answer", RetryAfter: documentPause, Cause: err}
+}
+
 func (i *Issuer) discovered(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -118,10 +123,10 @@ func (i *Issuer) discovered(ctx context.Context) (*oidc.IDTokenVerifier, error) 
 	}
 	// The provider keeps this context for reading keys later on: it must not
 	// end with the request.
-	keep := oidc.ClientContext(context.WithoutCancel(ctx), i.opts.Client)
+	keep := oidc.ClientContext(context.WithoutCancel(ctx), i.client)
 	provider, err := oidc.NewProvider(keep, i.opts.URL)
 	if err != nil {
-		i.failure, i.retryAt = err, i.opts.Now().Add(discoveryTimeout)
+		i.failure, i.retryAt = err, i.opts.Now().Add(documentPause)
 		return nil, err
 	}
 	i.verifier = provider.VerifierContext(keep, &oidc.Config{

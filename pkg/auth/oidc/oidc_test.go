@@ -149,6 +149,101 @@ func TestIssuerThatIsDownIsNotWaitedForByEveryRequest(t *testing.T) {
 	}
 }
 
+// Anybody can make up tokens whose keys the issuer has to be asked for.
+func TestMadeUpTokensDoNotMakeTheServerAskTheIssuer(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t)
+	stranger, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var offset atomic.Int64
+	opts := p.options()
+	opts.Now = func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
+	issuer, err := oidc.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, bad := p.token(t, jose.RS256, p.key, nil), p.token(t, jose.RS256, stranger, nil)
+	if _, err := issuer.Authenticate(t.Context(), good); err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		if _, err := issuer.Authenticate(t.Context(), bad); kv.CodeOf(err) != kv.CodeUnauthenticated {
+			t.Fatalf("got %v", err)
+		}
+	}
+	if got := p.keyReads.Load(); got != 1 {
+		t.Fatalf("the keys were read %d times, want once", got)
+	}
+	offset.Store(int64(6 * time.Second))
+	if _, err := issuer.Authenticate(t.Context(), bad); kv.CodeOf(err) != kv.CodeUnauthenticated {
+		t.Fatalf("got %v", err)
+	}
+	if got := p.keyReads.Load(); got != 2 {
+		t.Fatalf("the keys were read %d times, want once more after a while", got)
+	}
+	if _, err := issuer.Authenticate(t.Context(), good); err != nil {
+		t.Fatalf("the good token, after bad ones: %v", err)
+	}
+}
+
+// The issuer's documents are consumed within bounds of size and time, and what
+// is wrong with them never lets anybody in.
+func TestDocumentsThatCannotBeUsedAreNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	held := make(chan struct{})
+	t.Cleanup(func() { close(held) })
+	for name, answer := range map[string]http.HandlerFunc{
+		"too large": func(w http.ResponseWriter, _ *http.Request) {
+			for range 1 << 10 {
+				if _, err := w.Write(make([]byte, 1<<10)); err != nil {
+					return
+				}
+			}
+		},
+		"endless": func(w http.ResponseWriter, _ *http.Request) {
+			for {
+				if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+					return
+				}
+			}
+		},
+		"not JSON": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
+		"another issuer": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"issuer":"https://evil.example"}`))
+		},
+		"broken":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
+		"redirects": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) },
+		"slow": func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusOK)
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-held:
+			case <-r.Context().Done():
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newProvider(t)
+			token := p.token(t, jose.RS256, p.key, nil)
+			p.Config.Handler = answer
+			issuer, err := oidc.New(p.options())
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			if _, err := issuer.Authenticate(t.Context(), token); kv.CodeOf(err) != kv.CodeUnavailable {
+				t.Fatalf("got %v, want unavailable", err)
+			}
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("it was waited for %v", took)
+			}
+		})
+	}
+}
+
 func TestIssuerOptionsThatLetAnybodyInAreRefused(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)

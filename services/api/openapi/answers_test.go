@@ -2,6 +2,7 @@ package openapi_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/trivetkv/trivet/pkg/auth"
 	"github.com/trivetkv/trivet/pkg/broker"
 	"github.com/trivetkv/trivet/pkg/deferred"
 	"github.com/trivetkv/trivet/pkg/health"
@@ -34,11 +36,13 @@ type rig struct {
 func start(t *testing.T, c *contract, store kv.Store, change ...func(*server.Options)) *rig {
 	t.Helper()
 	hub := watch.NewHub(store, watch.Options{Problem: server.Problem})
+	keys := auth.NewRegistry(store, auth.RegistryOptions{})
 	registry := prometheus.NewRegistry()
 	opts := server.Options{
 		Listen:         "127.0.0.1:0",
 		Store:          store,
 		Watch:          hub,
+		Tokens:         keys,
 		OpenAPI:        openapi.Handler(),
 		Docs:           openapi.Handler(),
 		Metrics:        promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
@@ -158,6 +162,11 @@ var requests = map[string]request{
 	"listNamespaces":     {"/v1/namespaces", ""},
 	"getNamespace":       {"/v1/namespaces/app", ""},
 	"putNamespace":       {"/v1/namespaces/app", `{"retention":"24h","default_ttl":"1h","max_keys":100000,"max_bytes":100000000}`},
+	"listTokens":         {"/v1/tokens", ""},
+	"createToken":        {"/v1/tokens", `{"name":"n","scopes":[{"namespace":"app-*","prefix":"a/","access":["read","write"]}],"ttl":"1h"}`},
+	"getToken":           {"/v1/tokens/000000000000", ""},
+	"rotateToken":        {"/v1/tokens/000000000000/rotate", `{"overlap":"1h"}`},
+	"revokeToken":        {"/v1/tokens/000000000000", ""},
 	"getOperation":       {"/v1/operations/" + kv.NewWriteID(time.Now()).String(), ""},
 	"getOpenAPI":         {"/openapi.json", ""},
 	"getReference":       {"/docs", ""},
@@ -185,10 +194,18 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	malformed(r)
 	asynchronous(start(t, c, store, func(o *server.Options) { o.Broker = atOnce{store: store} }))
 	limits(start(t, c, store, func(o *server.Options) { o.MaxValueBytes, o.MaxJSONBytes = 100, 200 }))
-	tokens(start(t, c, store, func(o *server.Options) { o.Authenticate = server.RootToken("secret") }))
-	caller(start(t, c, store, func(o *server.Options) {
-		o.Authenticate = func(*http.Request) (server.Principal, error) { return server.Principal{ID: "somebody"}, nil }
+	tokens(start(t, c, store, func(o *server.Options) {
+		a := auth.New(auth.Options{RootToken: "secret"})
+		o.Authenticate = func(r *http.Request) (*auth.Principal, error) { return a.Authenticate(r.Context(), r.Header) }
 	}))
+	caller(start(t, c, store, as("somebody")))
+	down(start(t, c, store, func(o *server.Options) {
+		o.Authenticate = func(*http.Request) (*auth.Principal, error) {
+			return nil, &kv.Error{Code: kv.CodeUnavailable, Detail: "the issuer is down", RetryAfter: time.Second}
+		}
+	}))
+	refused(start(t, c, store, as("somebody"), func(o *server.Options) { o.Limits.CallerRate = 1 }), http.StatusTooManyRequests)
+	busy(t, c, store)
 	failures(t, c)
 	draining := new(health.Readiness)
 	s := start(t, c, store, func(o *server.Options) { o.Readiness = draining })
@@ -249,6 +266,15 @@ func successes(r *rig) {
 	r.call("getNamespace", "/v1/namespaces/app", "").want(200)
 	r.call("getNamespace", "/v1/namespaces/never-written", "").want(200)
 	r.call("watchChanges", "/v1/watch/app?since=0", "").want(200)
+	var token struct{ ID string }
+	if err := json.Unmarshal([]byte(r.call("createToken", "/v1/tokens", requests["createToken"].body).want(201).body), &token); err != nil {
+		r.t.Fatal(err)
+	}
+	path := "/v1/tokens/" + token.ID
+	r.call("listTokens", "/v1/tokens", "").want(200)
+	r.call("getToken", path, "").want(200)
+	r.call("rotateToken", path+"/rotate", `{"overlap":"1h"}`).want(200)
+	r.call("revokeToken", path, "").want(204)
 	r.call("getOperation", requests["getOperation"].target, "").want(200)
 	for _, id := range []string{"getOpenAPI", "getReference", "getErrorReference", "getReferenceScript"} {
 		tag := r.call(id, requests[id].target, "").want(200).header.Get("ETag")
@@ -268,6 +294,9 @@ func refusals(r *rig) {
 	}
 	r.call("getHistory", "/v1/history/app/text?version=1", "").want(404)
 	r.call("restoreVersion", "/v1/history/app/text/restore", `{"version":1}`).want(404)
+	for _, id := range []string{"getToken", "rotateToken", "revokeToken"} {
+		r.call(id, requests[id].target, requests[id].body).want(404)
+	}
 	r.call("getOperation", "/v1/operations/"+kv.DeriveWriteID("nobody", "app", "never").String(), "").want(404)
 	r.call("runTxn", "/v1/txn/app", `{"success":[{"op":"delete","key":"absent"}]}`).want(404)
 	r.call("runTxn", "/v1/txn/app", `{"success":[{"op":"increment","key":"text","by":1}]}`).want(409)
@@ -331,10 +360,93 @@ func tokens(r *rig) {
 	}
 }
 
-// caller is a server whose caller is no administrator.
+// as lets in one caller, who may do nothing.
+func as(id string) func(*server.Options) {
+	return func(o *server.Options) {
+		o.Authenticate = func(*http.Request) (*auth.Principal, error) { return auth.NewPrincipal(id, nil, time.Time{}), nil }
+	}
+}
+
+// caller is a server whose caller has no scope: it is refused what needs one.
 func caller(r *rig) {
 	r.t.Helper()
-	r.call("getMetrics", "/metrics", "").want(403)
+	for id, request := range requests {
+		if !r.contract.documents(id, http.StatusUnauthorized) {
+			continue
+		}
+		switch id {
+		case "runBatch", "listNamespaces": // each operation by itself; none is seen
+			r.call(id, request.target, request.body).want(200)
+		case "getOperation":
+			r.call(id, request.target, request.body).want(200)
+		default:
+			r.call(id, request.target, request.body).want(403)
+		}
+	}
+}
+
+// down is a server that cannot find out who is calling.
+func down(r *rig) {
+	r.t.Helper()
+	for id, request := range requests {
+		if r.contract.documents(id, http.StatusUnauthorized) {
+			r.call(id, request.target, request.body).want(503)
+		}
+	}
+}
+
+// refused sends every call until the server has had too many, and then once
+// more.
+func refused(r *rig, status int) {
+	r.t.Helper()
+	for id, request := range requests {
+		for tries := 0; r.contract.documents(id, status) && r.call(id, request.target, request.body).status != status; tries++ {
+			if tries == 10 {
+				r.t.Errorf("%s is never refused", id)
+				break
+			}
+		}
+	}
+}
+
+// busy is a server that has as many requests under way as it takes.
+func busy(t *testing.T, c *contract, store kv.Store) {
+	t.Helper()
+	reading := &holding{Store: store, entered: make(chan struct{}), release: make(chan struct{})}
+	r := start(t, c, reading, as("somebody"), func(o *server.Options) {
+		o.Authenticate = func(r *http.Request) (*auth.Principal, error) {
+			if r.Header.Get("Authorization") != "" {
+				return auth.Anonymous(), nil
+			}
+			return auth.NewPrincipal("anonymous", nil, time.Time{}), nil
+		}
+		o.Limits = server.Limits{MaxInFlight: 1}
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.call("getValue", "/v1/kv/app/held", "", "Authorization", "Bearer x")
+	}()
+	<-reading.entered
+	for id, request := range requests {
+		if id != "getReadiness" && id != "watchChanges" && r.contract.documents(id, http.StatusServiceUnavailable) {
+			r.call(id, request.target, request.body).want(503)
+		}
+	}
+	close(reading.release)
+	<-done
+}
+
+// holding is a store that answers a GET when it is told to.
+type holding struct {
+	kv.Store
+	entered, release chan struct{}
+}
+
+func (h *holding) Get(context.Context, string, string, kv.ReadOptions) (kv.Entry, error) {
+	close(h.entered)
+	<-h.release
+	return kv.Entry{}, kv.ErrNotFound
 }
 
 // atOnce is a broker that delivers what is published before it confirms it.
@@ -376,6 +488,7 @@ func failures(t *testing.T, c *contract) {
 	t.Helper()
 	for code, status := range map[kv.Code]int{
 		kv.CodeIdempotencyInProgress: 409,
+		kv.CodeConflict:              409,
 		kv.CodeRateLimited:           429,
 		kv.CodeQuotaExceeded:         429,
 		kv.CodeInternal:              500,
@@ -383,7 +496,7 @@ func failures(t *testing.T, c *contract) {
 		kv.CodeOverloaded:            503,
 		kv.CodeTimeout:               504,
 	} {
-		r := start(t, c, failing{err: &kv.Error{Code: code, Detail: "as planned", RetryAfter: retryAfter(status)}},
+		r := start(t, c, failing{err: &kv.Error{Code: code, Detail: "as planned", RetryAfter: retryAfter(code)}},
 			func(o *server.Options) { o.RequestTimeout = 20 * time.Millisecond })
 		for id, request := range requests {
 			response := c.operations[id].Responses.Status(status)
@@ -400,8 +513,9 @@ func failures(t *testing.T, c *contract) {
 }
 
 // retryAfter is set where it makes sense: on what passes by itself.
-func retryAfter(status int) time.Duration {
-	if status == http.StatusInternalServerError || status == http.StatusGatewayTimeout {
+func retryAfter(code kv.Code) time.Duration {
+	switch code {
+	case kv.CodeInternal, kv.CodeTimeout, kv.CodeConflict:
 		return 0
 	}
 	return time.Second

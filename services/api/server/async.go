@@ -72,16 +72,21 @@ func getOperation(c *call) error {
 		return err
 	}
 	record, err := c.server.opts.Store.Record(c, id)
+	if err == nil && !c.maySeeOperation(record) {
+		err = kv.ErrNotFound // and is answered like one that was never made
+	}
 	switch {
 	case err == nil:
 		return c.sendJSON(http.StatusOK, c.operationState(record))
 	case kv.CodeOf(err) == kv.CodeNotFound && c.mayBePending(id):
 		return c.sendJSON(http.StatusOK, wire.OperationState{ID: id.String(), State: kv.RecordPending})
 	case kv.CodeOf(err) == kv.CodeNotFound:
-		return kv.Errorf(kv.CodeNotFound, "there is no such operation, or it is older than %s", wire.Duration(kv.RecordRetention))
+		return errNoOperation
 	}
 	return err
 }
+
+var errNoOperation = kv.Errorf(kv.CodeNotFound, "there is no such operation, or it is older than %s", wire.Duration(kv.RecordRetention))
 
 // clockSkew is how far ahead another process's clock may be.
 const clockSkew = time.Minute

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 
 	"github.com/trivetkv/trivet/pkg/kv"
@@ -22,8 +23,7 @@ func runBatch(c *call) error {
 	if err != nil {
 		return err
 	}
-	id, err := c.identity(ns, body)
-	if err != nil {
+	if err := c.paceRest(len(shape.Operations)); err != nil {
 		return err
 	}
 	results := make([]kv.Result, len(shape.Operations))
@@ -34,12 +34,21 @@ func runBatch(c *call) error {
 		if err == nil {
 			err = c.checkValueSize(op)
 		}
+		if err == nil {
+			err = c.authorizeOperation(ns, op)
+		}
 		if err != nil {
 			results[i].Err = kv.AsError(err)
 			continue
 		}
 		ops = append(ops, op)
 		places = append(places, i)
+	}
+	// Which operations take part is what the request is to the store: a caller
+	// who may do more than before repeats another request.
+	id, err := c.identity(ns, fmt.Append(body, places))
+	if err != nil {
+		return err
 	}
 	c.startClock()
 	values := c.newValueBudget()

@@ -5,34 +5,17 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/trivetkv/trivet/pkg/kv"
 )
 
-// budget bounds the bytes of all bodies that are being worked on.
-type budget struct {
-	limit int64
-	taken atomic.Int64
-}
-
-// take reserves bytes, or takes none.
-func (b *budget) take(n int64) error {
-	if b.taken.Add(n) > b.limit {
-		b.taken.Add(-n)
-		return &kv.Error{
-			Code:       kv.CodeOverloaded,
-			Detail:     "the server is working on as many bytes of requests as it takes; try again",
-			RetryAfter: time.Second,
-		}
-	}
-	return nil
-}
-
-func (b *budget) give(n int64) { b.taken.Add(-n) }
-
 const (
+	// unwantedBodyTimeout is how long a body is waited for that no handler has
+	// asked for: net/http reads what is left of it before it answers, and that
+	// must not let anybody keep a connection busy.
+	unwantedBodyTimeout = time.Second
+
 	// progress is how much of a body has to come within each BodyTimeout.
 	progress = 256 << 10
 
@@ -118,6 +101,7 @@ func (c *call) readUnknown(what string, limit int64) ([]byte, error) {
 
 // fill reads until buf is full, or to the body's end, which is io.EOF.
 func (c *call) fill(buf []byte) (int, error) {
+	c.awaitBody(c.server.opts.BodyTimeout)
 	read, since := 0, 0
 	for read < len(buf) {
 		n, err := c.r.Body.Read(buf[read:])
@@ -127,7 +111,7 @@ func (c *call) fill(buf []byte) (int, error) {
 			return read, err
 		}
 		if since >= progress {
-			c.awaitBody()
+			c.awaitBody(c.server.opts.BodyTimeout)
 			since = 0
 		}
 	}
@@ -143,11 +127,9 @@ func trim(buf []byte) []byte {
 	return buf
 }
 
-// awaitBody gives the client time for the next part of the body. It is called
-// before anything else for every request that has one: net/http reads what the
-// handler has left of it before it answers.
-func (c *call) awaitBody() {
-	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(c.server.opts.BodyTimeout))
+// awaitBody gives the client time for the next part of the body.
+func (c *call) awaitBody(timeout time.Duration) {
+	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(timeout))
 }
 
 func brokenBody(err error) error {
@@ -159,13 +141,4 @@ func brokenBody(err error) error {
 	default:
 		return &kv.Error{Code: kv.CodeInvalidArgument, Field: "body", Detail: "the body could not be read", Cause: err}
 	}
-}
-
-// reserve counts bytes against the server's budget until the request ends.
-func (c *call) reserve(n int64) error {
-	if err := c.server.bodies.take(n); err != nil {
-		return err
-	}
-	c.reserved += n
-	return nil
 }

@@ -147,7 +147,7 @@ func TestBodiesInFlightAreBounded(t *testing.T) {
 	conn := r.dial()
 	fmt.Fprintf(conn, "PUT /v1/kv/ns/slow HTTP/1.1\r\nHost: %s\r\nContent-Length: 900\r\nConnection: close\r\n\r\n", r.host)
 	eventually(t, func() bool { return r.metric("trivet_http_body_bytes_in_flight") == 900 })
-	overloaded := "the server is working on as many bytes of requests as it takes; try again"
+	overloaded := "the server is working on as many bytes of requests and answers as it takes; try again"
 	r.put("/v1/kv/ns/k", strings.Repeat("v", 200)).wantProblem(503, kv.CodeOverloaded, "", overloaded).wantHeader("Retry-After", "1")
 	r.send(r.request(http.MethodPut, "/v1/kv/ns/k", nil, io.MultiReader(strings.NewReader("v")))).wantProblem(503, kv.CodeOverloaded, "", overloaded)
 	r.put("/v1/kv/ns/k", strings.Repeat("v", 100)).want(http.StatusCreated, "")

@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/trivetkv/trivet/pkg/kv"
+	"github.com/trivetkv/trivet/pkg/limit"
 	"github.com/trivetkv/trivet/pkg/wire"
 	"github.com/trivetkv/trivet/services/api/server/request"
 )
@@ -17,15 +18,15 @@ import (
 type call struct {
 	requestContext
 
-	server    *Server
-	route     *route
-	w         gin.ResponseWriter
-	r         *http.Request
-	path      string // as the client sent it
-	params    gin.Params
-	principal Principal
-	query     request.Query
-	reserved  int64 // bytes of its body, against the server's budget
+	server   *Server
+	route    *route
+	w        gin.ResponseWriter
+	r        *http.Request
+	path     string // as the client sent it
+	params   gin.Params
+	query    request.Query
+	gate     *limit.Gate // that it has come through; nil: none
+	reserved int64       // bytes of bodies, against the server's budget
 }
 
 var _ context.Context = (*call)(nil)

@@ -4,15 +4,18 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/trivetkv/trivet/pkg/auth"
 )
 
 // requestContext is the context of one request: it carries the request's id
-// and ends at its time limit. The timer is made when somebody first waits for
+// and caller, and ends at its time limit. The timer is made when somebody first waits for
 // the end, which a read that the cache answers never does.
 type requestContext struct {
 	parent   context.Context
 	id       string
-	deadline time.Time // zero: no time limit
+	caller   *auth.Principal // nil until it is known
+	deadline time.Time       // zero: no time limit
 
 	mu     sync.Mutex
 	timed  context.Context // nil until somebody waits
@@ -71,8 +74,11 @@ func (c *requestContext) Err() error {
 
 // Value implements [context.Context].
 func (c *requestContext) Value(key any) any {
-	if _, ok := key.(requestIDKey); ok {
+	switch key.(type) {
+	case requestIDKey:
 		return c.id
+	case callerKey:
+		return c.caller
 	}
 	c.mu.Lock()
 	timed := c.timed

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net"
 	"net/http"
 	"net/netip"
@@ -49,25 +47,4 @@ func isLoopback(hostport string) bool {
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
-}
-
-// RootToken accepts one bearer token, an administrator's. The time that it
-// takes says nothing about the token.
-func RootToken(token string) func(*http.Request) (Principal, error) {
-	want := sha256.Sum256([]byte(token))
-	return func(r *http.Request) (Principal, error) {
-		values := r.Header["Authorization"]
-		if len(values) == 0 {
-			return Principal{}, kv.Errorf(kv.CodeUnauthenticated, "a bearer token is needed: Authorization: Bearer TOKEN")
-		}
-		scheme, given, ok := strings.Cut(values[0], " ")
-		if len(values) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") {
-			return Principal{}, kv.Errorf(kv.CodeUnauthenticated, "the Authorization header has to be: Bearer TOKEN")
-		}
-		got := sha256.Sum256([]byte(given))
-		if token == "" || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			return Principal{}, kv.Errorf(kv.CodeUnauthenticated, "the token is not known")
-		}
-		return Principal{ID: "root", Administrator: true}, nil
-	}
 }

@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/trivetkv/trivet/pkg/auth"
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/services/api/server"
 )
@@ -47,23 +49,24 @@ func TestARootTokenLetsIn(t *testing.T) {
 	t.Parallel()
 	const token = "0123456789abcdef0123456789abcdef"
 	r := start(t, func(o *server.Options) {
-		o.Authenticate = server.RootToken(token)
+		o.Authenticate = bearer(auth.New(auth.Options{RootToken: token}))
 		o.Metrics = http.NotFoundHandler()
 	})
 	r.put("/v1/kv/ns/k", "v", "Authorization", "Bearer "+token, "Host", "db.example.com", "Origin", "http://example.com").want(http.StatusCreated, "")
 	r.get("/v1/kv/ns/k", "Authorization", "bearer "+token).want(http.StatusOK, "v")
-	needed := "a bearer token is needed: Authorization: Bearer TOKEN"
-	malformed := "the Authorization header has to be: Bearer TOKEN"
+	needed := "a bearer token is needed: Authorization: Bearer tvt_…"
+	malformed := "the Authorization header has to be: Bearer, one space, a token"
+	unknown := "the bearer token is unknown, expired or revoked"
 	r.get("/v1/kv/ns/k").wantProblem(401, kv.CodeUnauthenticated, "", needed).wantHeader("WWW-Authenticate", `Bearer realm="trivet"`)
 	r.get("/unknown").wantProblem(401, kv.CodeUnauthenticated, "", needed)
 	for given, detail := range map[string]string{
-		"Bearer " + token + "x":   "the token is not known",
-		"Bearer " + token[1:]:     "the token is not known",
-		"Bearer  " + token:        "the token is not known",
+		"Bearer " + token + "x":   unknown,
+		"Bearer " + token[1:]:     unknown,
+		"Bearer  " + token:        unknown,
 		"Bearer ":                 malformed, // net/http trims the space
 		"Basic dXNlcjpwYXNz":      malformed,
 		token:                     malformed,
-		"Bearer " + token + ", x": "the token is not known",
+		"Bearer " + token + ", x": unknown,
 	} {
 		r.get("/v1/kv/ns/k", "Authorization", given).wantProblem(401, kv.CodeUnauthenticated, "", detail).
 			wantHeader("WWW-Authenticate", `Bearer realm="trivet", error="invalid_token"`)
@@ -77,7 +80,7 @@ func TestARootTokenLetsIn(t *testing.T) {
 
 func TestAnEmptyRootTokenLetsNobodyIn(t *testing.T) {
 	t.Parallel()
-	authenticate := server.RootToken("")
+	authenticate := bearer(auth.New(auth.Options{}))
 	for _, given := range []string{"", "Bearer ", "Bearer x"} {
 		if _, err := authenticate(&http.Request{Header: http.Header{"Authorization": {given}}}); kv.CodeOf(err) != kv.CodeUnauthenticated {
 			t.Errorf("%q: got %v", given, err)
@@ -85,25 +88,33 @@ func TestAnEmptyRootTokenLetsNobodyIn(t *testing.T) {
 	}
 }
 
+// readWrite are scopes of callers who are not administrators.
+var readWrite = []auth.Scope{{Namespace: "*", Access: []auth.Access{auth.Read, auth.Write}}}
+
+// bearer authenticates the requests of a server.
+func bearer(a *auth.Authenticator) func(*http.Request) (*auth.Principal, error) {
+	return func(r *http.Request) (*auth.Principal, error) { return a.Authenticate(r.Context(), r.Header) }
+}
+
 func TestCallersDoNotShareIdempotencyKeys(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(o *server.Options) {
 		o.Metrics = http.NotFoundHandler()
-		o.Authenticate = func(r *http.Request) (server.Principal, error) {
+		o.Authenticate = func(r *http.Request) (*auth.Principal, error) {
 			name := r.Header.Get("Authorization")
 			if name == "" {
-				return server.Principal{}, kv.Errorf(kv.CodeUnauthenticated, "who are you?")
+				return nil, kv.Errorf(kv.CodeUnauthenticated, "who are you?")
 			}
 			if name == "down" {
-				return server.Principal{}, errors.New("the issuer does not answer")
+				return nil, errors.New("the issuer does not answer")
 			}
-			return server.Principal{ID: name}, nil
+			return auth.NewPrincipal(name, readWrite, time.Time{}), nil
 		}
 	})
 	r.put("/v1/kv/ns/a", "1", "Idempotency-Key", "k", "Authorization", "alice").want(http.StatusCreated, "")
 	r.put("/v1/kv/ns/b", "1", "Idempotency-Key", "k", "Authorization", "bob").want(http.StatusCreated, "")
 	r.put("/v1/kv/ns/b", "1", "Idempotency-Key", "k", "Authorization", "alice").want(http.StatusUnprocessableEntity, "*")
-	r.get("/metrics", "Authorization", "alice").wantProblem(403, kv.CodeForbidden, "", "metrics are for administrators")
+	r.get("/metrics", "Authorization", "alice").wantProblem(403, kv.CodeForbidden, "", "this is for administrators of the whole store")
 	a := r.get("/v1/kv/ns/a", "Authorization", "down").wantProblem(500, kv.CodeInternal, "", "an internal error occurred")
 	if strings.Contains(string(a.body), "issuer") {
 		t.Error("the cause of an internal error is for the log alone")

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 
+	"github.com/trivetkv/trivet/pkg/auth"
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/wire"
 	"github.com/trivetkv/trivet/services/api/server/request"
@@ -13,6 +14,9 @@ import (
 func getHistory(c *call) error {
 	ns, key, err := c.target()
 	if err != nil {
+		return err
+	}
+	if err := c.authorize(ns, key, auth.Read); err != nil {
 		return err
 	}
 	if text, ok := c.query["version"]; ok {

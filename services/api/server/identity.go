@@ -21,7 +21,7 @@ func (c *call) identity(ns string, body []byte) (kv.Identity, error) {
 		return kv.Identity{}, err
 	}
 	return kv.Identity{
-		ID:   kv.DeriveWriteID(c.principal.ID, ns, key),
+		ID:   kv.DeriveWriteID(c.caller.ID, ns, key),
 		Hash: c.requestHash(body),
 	}, nil
 }

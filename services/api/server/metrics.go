@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/trivetkv/trivet/pkg/limit"
 )
 
 type metrics struct {
@@ -14,7 +16,11 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 	bytes    *prometheus.CounterVec
 	inFlight prometheus.Gauge
+	refused  *prometheus.CounterVec
 }
+
+// shed counts a request that was refused for want of room.
+func (m *metrics) shed(refusal limit.Refusal) { m.refused.WithLabelValues(string(refusal)).Inc() }
 
 // routeMetrics are one route's, with their children found once and for all.
 type routeMetrics struct {
@@ -26,7 +32,7 @@ type routeMetrics struct {
 	bytes    prometheus.Counter
 }
 
-func newMetrics(registerer prometheus.Registerer, bodies *budget) *metrics {
+func newMetrics(registerer prometheus.Registerer, limiter *limiter) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "trivet_http_requests_total",
@@ -46,11 +52,24 @@ func newMetrics(registerer prometheus.Registerer, bodies *budget) *metrics {
 			Help: "Requests that are being worked on, streams included.",
 		}),
 	}
+	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "trivet_http_requests_shed_total",
+		Help: "Requests that were refused because too much was in flight: of all callers (total), or of one.",
+	}, []string{"bound"})
 	if registerer != nil {
+		conns := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "trivet_http_connections",
+			Help: "Open connections.",
+		}, func() float64 { return float64(limiter.conns.Open()) })
+		evicted := prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "trivet_http_connections_closed_total",
+			Help: "Connections that were closed because too many were open.",
+		}, func() float64 { return float64(limiter.conns.Evicted() + limiter.conns.Refused()) })
+		registerer.MustRegister(m.refused, conns, evicted)
 		inBodies := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "trivet_http_body_bytes_in_flight",
-			Help: "Bytes of request bodies that are being worked on.",
-		}, func() float64 { return float64(bodies.taken.Load()) })
+			Help: "Bytes of request bodies, and of answers over 64 KiB, that are being worked on.",
+		}, func() float64 { return float64(limiter.bodies.InUse()) })
 		registerer.MustRegister(m.requests, m.duration, m.bytes, m.inFlight, inBodies)
 	}
 	return m

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/trivetkv/trivet/pkg/auth"
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/services/api/server"
 )
@@ -168,7 +169,9 @@ func TestRequestsAreLoggedForDebugging(t *testing.T) {
 	t.Parallel()
 	logs, with := withLog(slog.LevelDebug)
 	r := start(t, with, func(o *server.Options) {
-		o.Authenticate = func(*http.Request) (server.Principal, error) { return server.Principal{ID: "alice"}, nil }
+		o.Authenticate = func(*http.Request) (*auth.Principal, error) {
+			return auth.NewPrincipal("alice", readWrite, time.Time{}), nil
+		}
 	})
 	r.put("/v1/kv/ns/k%20", "the-value", "X-Request-Id", "one", "Authorization", "the-token")
 	line := logs.line(t, "one")

@@ -21,8 +21,8 @@ func serveReady(c *call) error {
 
 // serveMetrics answers the metrics; with authentication on, to administrators.
 func serveMetrics(c *call) error {
-	if c.server.opts.Authenticate != nil && !c.principal.Administrator {
-		return kv.Errorf(kv.CodeForbidden, "metrics are for administrators")
+	if err := c.administrator(); err != nil {
+		return err
 	}
 	return c.serveOther(c.server.opts.Metrics)
 }

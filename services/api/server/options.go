@@ -10,7 +10,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/trivetkv/trivet/pkg/auth"
 	"github.com/trivetkv/trivet/pkg/broker"
+	"github.com/trivetkv/trivet/pkg/certs"
 	"github.com/trivetkv/trivet/pkg/health"
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/services/api/watch"
@@ -36,12 +38,6 @@ type Watcher interface {
 	Serve(ctx context.Context, w http.ResponseWriter, r *http.Request, req watch.Request) error
 }
 
-// Principal is an authenticated caller.
-type Principal struct {
-	ID            string // owns idempotency keys; for logs; never a secret
-	Administrator bool   // may read metrics
-}
-
 // Options configure a [Server]. Zero values are replaced by the defaults.
 type Options struct {
 	Listen string // HOST:PORT; port 0 takes a free one
@@ -60,11 +56,16 @@ type Options struct {
 	// Authenticate finds out who sent a request; its errors are unauthenticated
 	// or unavailable. Nil turns authentication off: then requests from a
 	// foreign host or origin are refused.
-	Authenticate func(*http.Request) (Principal, error)
+	Authenticate func(*http.Request) (*auth.Principal, error)
+	Tokens       Tokens // nil: /v1/tokens is not served
+
+	Certificates *certs.Reloader // nil: plain HTTP
+	Traced       bool            // requests are spans of OpenTelemetry's provider
+	Limits       Limits
 
 	MaxValueBytes  int64 // of a value, at most kv.MaxValueBytes, which is the default
 	MaxJSONBytes   int64 // of a JSON body, in which values are base64
-	MaxBodiesBytes int64 // of all bodies that are being worked on
+	MaxBodiesBytes int64 // of all requests' bodies, and of large answers, that are being worked on; half of it of one caller
 	MaxResultBytes int64 // of the values that one batch or transaction answers
 
 	RequestTimeout time.Duration // for a request without its body
@@ -106,6 +107,7 @@ func (o Options) withDefaults() (Options, error) {
 	orDefault(&o.HeaderTimeout, DefaultHeaderTimeout)
 	orDefault(&o.IdleTimeout, DefaultIdleTimeout)
 	orDefault(&o.SlowRequest, DefaultSlowRequest)
+	o.Limits = o.Limits.withDefaults()
 	return o, nil
 }
 

@@ -1,16 +1,21 @@
 package server
 
 import (
+	"encoding/base64"
+
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/wire"
 )
 
 // valueBudget bounds the values that the gets of one batch or transaction
 // answer together.
-type valueBudget struct{ limit, taken int64 }
+type valueBudget struct {
+	call         *call
+	limit, taken int64
+}
 
 func (c *call) newValueBudget() *valueBudget {
-	return &valueBudget{limit: c.server.opts.MaxResultBytes}
+	return &valueBudget{call: c, limit: c.server.opts.MaxResultBytes}
 }
 
 func (b *valueBudget) spent() bool { return b.taken >= b.limit }
@@ -22,6 +27,10 @@ func (b *valueBudget) take(r *kv.Result) {
 	}
 	if b.taken += int64(len(r.Entry.Value)); b.taken > b.limit {
 		r.Entry, r.Err = nil, b.refusal()
+		return
+	}
+	if err := b.call.hold(int64(base64.StdEncoding.EncodedLen(len(r.Entry.Value)))); err != nil {
+		r.Entry, r.Err = nil, kv.AsError(err) // this get alone: others may have written
 	}
 }
 

@@ -19,6 +19,7 @@ type route struct {
 	serve func(*call) error
 
 	open    bool // needs no authentication
+	vital   bool // is let in when others are shed: health and administration
 	endless bool // has no time limit: a stream
 	metrics *routeMetrics
 }
@@ -47,17 +48,22 @@ func table() []*route {
 		{Route: Route{http.MethodGet, "/v1/watch/{ns}", []string{"prefix", "since", "values"}}, serve: watchChanges, endless: true},
 		{Route: Route{http.MethodGet, "/v1/history/{ns}/{key}", []string{"key_encoding", "version", "limit", "cursor"}}, serve: getHistory},
 		{Route: Route{http.MethodPost, "/v1/history/{ns}/{key}/restore", key}, serve: restoreVersion},
-		{Route: Route{http.MethodGet, "/v1/namespaces", page}, serve: listNamespaces},
-		{Route: Route{http.MethodGet, "/v1/namespaces/{ns}", nil}, serve: getNamespace},
-		{Route: Route{http.MethodPut, "/v1/namespaces/{ns}", nil}, serve: putNamespace},
+		{Route: Route{http.MethodGet, "/v1/namespaces", page}, serve: listNamespaces, vital: true},
+		{Route: Route{http.MethodGet, "/v1/namespaces/{ns}", nil}, serve: getNamespace, vital: true},
+		{Route: Route{http.MethodPut, "/v1/namespaces/{ns}", nil}, serve: putNamespace, vital: true},
 		{Route: Route{http.MethodGet, "/v1/operations/{id}", nil}, serve: getOperation},
+		{Route: Route{http.MethodGet, "/v1/tokens", nil}, serve: listTokens, vital: true},
+		{Route: Route{http.MethodPost, "/v1/tokens", nil}, serve: createToken, vital: true},
+		{Route: Route{http.MethodGet, "/v1/tokens/{id}", nil}, serve: getToken, vital: true},
+		{Route: Route{http.MethodPost, "/v1/tokens/{id}/rotate", nil}, serve: rotateToken, vital: true},
+		{Route: Route{http.MethodDelete, "/v1/tokens/{id}", nil}, serve: revokeToken, vital: true},
 		{Route: Route{http.MethodGet, "/openapi.json", nil}, serve: serveOpenAPI, open: true},
 		{Route: Route{http.MethodGet, "/docs", nil}, serve: serveDocs, open: true},
 		{Route: Route{http.MethodGet, "/docs/errors", nil}, serve: serveDocs, open: true},
 		{Route: Route{http.MethodGet, "/docs/reference.js", nil}, serve: serveDocs, open: true},
-		{Route: Route{http.MethodGet, "/health", nil}, serve: serveHealth, open: true},
-		{Route: Route{http.MethodGet, "/ready", nil}, serve: serveReady, open: true},
-		{Route: Route{http.MethodGet, "/metrics", nil}, serve: serveMetrics},
+		{Route: Route{http.MethodGet, "/health", nil}, serve: serveHealth, open: true, vital: true},
+		{Route: Route{http.MethodGet, "/ready", nil}, serve: serveReady, open: true, vital: true},
+		{Route: Route{http.MethodGet, "/metrics", nil}, serve: serveMetrics, vital: true},
 	}
 }
 

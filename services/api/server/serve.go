@@ -12,6 +12,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/trivetkv/trivet/pkg/kv"
+	"github.com/trivetkv/trivet/pkg/tracing"
 	"github.com/trivetkv/trivet/services/api/server/request"
 )
 
@@ -55,18 +56,21 @@ func (s *Server) handle(g *gin.Context, r *route) {
 		c.deadline = start.Add(s.opts.RequestTimeout)
 	}
 	if g.Request.ContentLength != 0 {
-		c.awaitBody()
+		c.awaitBody(unwantedBodyTimeout)
 	}
 	h := g.Writer.Header()
 	h["X-Request-Id"] = []string{c.id}
 	if s.draining.Load() {
 		h["Connection"] = headerClose
 	}
+	if s.opts.Traced {
+		tracing.Name(c.parent, r.Method, r.Path)
+	}
 	s.metrics.inFlight.Inc()
 	defer func() {
 		failure := recover()
 		s.metrics.inFlight.Dec()
-		s.bodies.give(c.reserved)
+		c.leave()
 		c.release()
 		if failure != nil {
 			c.panicked(failure, start)
@@ -91,17 +95,6 @@ func (c *call) run() error {
 		if failErr := c.fail(kv.AsError(err)); failErr != nil {
 			return errors.Join(err, failErr)
 		}
-	}
-	return err
-}
-
-// admit finds out who is calling.
-func (c *call) admit() (err error) {
-	if c.server.opts.Authenticate == nil {
-		return checkLocal(c.r)
-	}
-	if !c.route.open {
-		c.principal, err = c.server.opts.Authenticate(c.r)
 	}
 	return err
 }
@@ -138,14 +131,16 @@ func (c *call) log(logger *slog.Logger, level slog.Level, status int, took time.
 		slog.Int("bytes", max(0, c.w.Size())),
 		slog.String("remote", c.r.RemoteAddr),
 	}
-	if c.principal.ID != "" {
-		attrs = append(attrs, slog.String("caller", c.principal.ID))
+	if c.caller != nil {
+		attrs = append(attrs, slog.String("caller", c.caller.ID))
 	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))
 	}
 	if level == slog.LevelDebug {
 		attrs = append(attrs, slog.String("path", c.path))
+	} else if hash := c.keyHash(); hash != "" {
+		attrs = append(attrs, slog.String("key_hash", hash))
 	}
 	logger.LogAttrs(context.WithoutCancel(c), level, "request", attrs...)
 }
@@ -162,8 +157,12 @@ func (c *call) panicked(failure any, start time.Time) {
 		_ = c.fail(err)
 	}
 	if failure != http.ErrAbortHandler { //nolint:errorlint // recovered, and compared as net/http does
+		caller := ""
+		if c.caller != nil {
+			caller = c.caller.ID
+		}
 		c.server.opts.Logger.Error("a handler panicked",
-			"request_id", c.id, "method", c.r.Method, "route", c.route.Path, "panic", failure, "stack", string(debug.Stack()))
+			"request_id", c.id, "caller", caller, "key_hash", c.keyHash(), "method", c.r.Method, "route", c.route.Path, "panic", failure, "stack", string(debug.Stack()))
 	}
 	c.route.metrics.observe(c.r.Method, http.StatusInternalServerError, c.w.Size(), time.Since(start), c.route.endless)
 	if begun {

@@ -8,6 +8,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/trivetkv/trivet/pkg/lifecycle"
+	"github.com/trivetkv/trivet/pkg/tracing"
 	"github.com/trivetkv/trivet/services/api/watch"
 )
 
@@ -31,7 +33,7 @@ type Server struct {
 	router  *gin.Engine
 	metrics *metrics
 	ids     *requestIDs
-	bodies  budget
+	limiter *limiter
 	http    *http.Server
 
 	// streams ends when the server stops; its cause is what their last event says.
@@ -54,21 +56,29 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: opts, routes: table(), ids: newRequestIDs(), bodies: budget{limit: opts.MaxBodiesBytes}}
-	s.metrics = newMetrics(opts.Registerer, &s.bodies)
+	s := &Server{opts: opts, routes: table(), ids: newRequestIDs()}
+	s.limiter = newLimiter(opts.Limits, opts.MaxBodiesBytes, opts.Authenticate != nil)
+	s.metrics = newMetrics(opts.Registerer, s.limiter)
 	for _, r := range s.routes {
 		r.metrics = s.metrics.of(r.Route)
 	}
 	s.router = s.newRouter()
 	s.streams, s.endStreams = context.WithCancelCause(context.Background())
+	var handler http.Handler = s
+	if opts.Traced {
+		handler = tracing.Handler(s)
+	}
 	s.http = &http.Server{
-		Handler:           s,
+		Handler:           handler,
 		ReadHeaderTimeout: opts.HeaderTimeout,
 		IdleTimeout:       opts.IdleTimeout,
 		// A body has its own deadlines, by progress (body.go), and moves this one.
 		WriteTimeout:   opts.RequestTimeout + opts.WriteTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog:       slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
+		ConnState:      s.limiter.conns.Track,
+		// Every answer is this server's own.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
 }
@@ -84,6 +94,9 @@ func (s *Server) Start(ctx context.Context) error {
 	listener, err := config.Listen(ctx, "tcp", s.opts.Listen)
 	if err != nil {
 		return listenError(s.opts.Listen, err)
+	}
+	if s.opts.Certificates != nil {
+		listener = tls.NewListener(listener, s.opts.Certificates.Config())
 	}
 	s.listener = listener
 	s.served = make(chan struct{})

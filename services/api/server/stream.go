@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	"github.com/trivetkv/trivet/pkg/auth"
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/services/api/server/request"
 	"github.com/trivetkv/trivet/services/api/watch"
@@ -38,7 +39,12 @@ func watchChanges(c *call) error {
 		}
 		req.HasAfter = true
 	}
-	ctx, cancel := context.WithCancelCause(c)
+	if err := c.authorize(ns, req.Prefix, auth.Read); err != nil {
+		return err
+	}
+	bound, unbind := c.caller.Bind(c)
+	defer unbind()
+	ctx, cancel := context.WithCancelCause(bound)
 	defer cancel(nil)
 	stop := context.AfterFunc(c.server.streams, func() { cancel(context.Cause(c.server.streams)) })
 	defer stop()

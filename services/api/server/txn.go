@@ -25,6 +25,12 @@ func runTxn(c *call) error {
 	if err := c.checkBranchSizes(txn); err != nil {
 		return err
 	}
+	if err := c.authorizeTxn(ns, txn); err != nil {
+		return err
+	}
+	if err := c.paceRest(max(len(txn.Success), len(txn.Failure))); err != nil {
+		return err
+	}
 	id, err := c.identity(ns, body)
 	if err != nil {
 		return err
@@ -49,13 +55,25 @@ func runTxn(c *call) error {
 }
 
 func (c *call) checkBranchSizes(txn kv.Txn) error {
-	for name, branch := range map[string][]kv.Operation{"success": txn.Success, "failure": txn.Failure} {
-		for i, op := range branch {
-			if err := c.checkValueSize(op); err != nil {
-				e := *kv.AsError(err)
-				e.Field = fmt.Sprintf("%s[%d].%s", name, i, e.Field)
-				return &e
-			}
+	return eachOperation(txn, func(place string, op kv.Operation) error {
+		if err := c.checkValueSize(op); err != nil {
+			return at(place+"."+kv.AsError(err).Field, err)
+		}
+		return nil
+	})
+}
+
+// eachOperation goes through the operations of both branches, in their order,
+// until one is refused. A place is how a problem's field names it.
+func eachOperation(txn kv.Txn, check func(place string, op kv.Operation) error) error {
+	for i, op := range txn.Success {
+		if err := check(fmt.Sprintf("success[%d]", i), op); err != nil {
+			return err
+		}
+	}
+	for i, op := range txn.Failure {
+		if err := check(fmt.Sprintf("failure[%d]", i), op); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/trivetkv/trivet/pkg/auth"
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/services/api/server/request"
 )
@@ -21,6 +22,9 @@ func getValue(c *call) error {
 	}
 	pre, err := request.ReadPreconditions(c.r.Header)
 	if err != nil {
+		return err
+	}
+	if err := c.authorize(ns, key, auth.Read); err != nil {
 		return err
 	}
 	entry, err := c.server.opts.Store.Get(c, ns, key, opts)
@@ -79,6 +83,9 @@ func (c *call) sendValue(e *kv.Entry, pre request.Preconditions) error {
 	}
 	part, partial, err := c.requestedRange(e)
 	if err != nil {
+		return err
+	}
+	if err := c.hold(part.Length); err != nil {
 		return err
 	}
 	block.date("Last-Modified", e.UpdatedAt)

@@ -105,11 +105,14 @@ func (c *call) wantSuffix() error {
 	return c.methodNotAllowed(allowed(c.server.routes, c.path))
 }
 
-// writeTarget reads what every write of one key has: where, and under which
-// condition.
+// writeTarget reads what every write of one key has, before its body: where,
+// whether the caller may, and under which condition.
 func (c *call) writeTarget(kind kv.Kind) (ns string, op kv.Operation, err error) {
 	op.Kind = kind
 	if ns, op.Key, err = c.target(); err != nil {
+		return "", op, err
+	}
+	if err = c.authorizeOperation(ns, op); err != nil {
 		return "", op, err
 	}
 	op.If, err = request.WriteCondition(c.r.Header)

@@ -6,7 +6,10 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 
+	"github.com/trivetkv/trivet/pkg/auth"
+	"github.com/trivetkv/trivet/pkg/auth/oidc"
 	"github.com/trivetkv/trivet/pkg/config"
 	"github.com/trivetkv/trivet/pkg/lifecycle"
 	"github.com/trivetkv/trivet/pkg/process"
@@ -18,18 +21,23 @@ import (
 
 // Service is the data API. It is a lifecycle.Service.
 type Service struct {
+	tokens *auth.Registry
 	hub    *watch.Hub
 	server *server.Server
 	parts  lifecycle.Group
 }
 
 // New makes the data API on what the process shares.
-func New(cfg config.API, host *process.Host) (*Service, error) {
-	s := &Service{hub: watch.NewHub(host.Backends.Store, watch.Options{
-		Logger:     host.Logger,
-		Registerer: host.Metrics,
-		Problem:    server.Problem,
-	})}
+func New(cfg config.API, users config.OIDC, host *process.Host) (*Service, error) {
+	s := &Service{
+		tokens: auth.NewRegistry(host.Backends.Store, auth.RegistryOptions{Logger: host.Logger}),
+		hub: watch.NewHub(host.Backends.Store, watch.Options{
+			Logger:     server.RequestLogger(host.Logger),
+			Registerer: host.Metrics,
+			Problem:    server.Problem,
+			MaxStreams: cfg.MaxStreams,
+		}),
+	}
 	reference := openapi.Handler()
 	opts := server.Options{
 		Listen:     string(cfg.Listen),
@@ -43,22 +51,52 @@ func New(cfg config.API, host *process.Host) (*Service, error) {
 		DrainDelay: cfg.DrainDelay,
 		Logger:     host.Logger,
 		Registerer: host.Metrics,
-	}
-	if cfg.Auth == config.AuthToken {
-		if cfg.RootToken == "" {
-			host.Logger.Warn("TRIVET_ROOT_TOKEN is not set: with authentication on, nobody can make tokens")
-		}
-		opts.Authenticate = server.RootToken(cfg.RootToken.Reveal())
+
+		Tokens:         s.tokens,
+		Certificates:   host.Certificates,
+		Traced:         host.Traced,
+		MaxValueBytes:  int64(cfg.MaxValueBytes),
+		MaxBodiesBytes: int64(cfg.MaxBodiesBytes),
+		Limits: server.Limits{
+			MaxInFlight:    cfg.MaxInFlight,
+			MaxConnections: cfg.MaxConnections,
+			MaxStreams:     cfg.MaxStreams,
+			CallerRate:     cfg.CallerRate,
+			NamespaceRate:  cfg.NamespaceRate,
+		},
 	}
 	var err error
+	if cfg.Auth == config.AuthToken {
+		if opts.Authenticate, err = s.authenticate(cfg, users); err != nil {
+			return nil, err
+		}
+	}
 	if s.server, err = server.New(opts); err != nil {
 		return nil, fmt.Errorf("make the data API: %w", err)
 	}
 	return s, nil
 }
 
+// authenticate lets in whom the configuration names: tokens of the store, the
+// root token, and the users of an OpenID Connect issuer.
+func (s *Service) authenticate(cfg config.API, users config.OIDC) (func(*http.Request) (*auth.Principal, error), error) {
+	opts := auth.Options{Registry: s.tokens, RootToken: cfg.RootToken.Reveal()}
+	if users.Issuer != "" {
+		issuer, err := oidc.New(users.Options())
+		if err != nil {
+			return nil, &config.Error{Name: "TRIVET_OIDC_ISSUER", Problem: err.Error()}
+		}
+		opts.Issuer = issuer
+	}
+	a := auth.New(opts)
+	return func(r *http.Request) (*auth.Principal, error) { return a.Authenticate(r.Context(), r.Header) }, nil
+}
+
 // Start lets clients in.
 func (s *Service) Start(ctx context.Context) error {
+	if err := s.parts.Start(ctx, "tokens", s.tokens); err != nil {
+		return err
+	}
 	if err := s.parts.Start(ctx, "watch streams", s.hub); err != nil {
 		return err
 	}
