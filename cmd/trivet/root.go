@@ -16,11 +16,20 @@ func (t *terminal) execute(args []string) int {
   trivet run                       start a server on this machine
   trivet kv put shop apple three   write a key to it
   trivet kv get shop apple         read it back
+  trivet kv watch shop --since 0   follow what changes
+
+To give it to others, start it with TRIVET_AUTH=token (see trivet run --help),
+make a token for each application, and save yours as a context:
+
+  trivet token create web --scope shop=read,write --ttl 720h
+  trivet context set prod --url https://kv.example.com --token-file web-token
+
+Results are text for people, or JSON or YAML with -o; they alone are on standard
+output. Commands complete with Tab: see trivet completion --help.
 
 ` + exitCodesHelp,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		SilenceErrors: true,
+		SilenceUsage:  true,
 	}
 	// What fails before a command begins to work is wrong usage.
 	working := false
@@ -29,7 +38,10 @@ func (t *terminal) execute(args []string) int {
 	root.SetIn(t.in)
 	root.SetOut(t.out)
 	root.SetErr(t.err)
-	root.AddCommand(t.runCommand(), t.kvCommand(), t.versionCommand())
+	root.PersistentFlags().String("config", "", "file of the contexts (TRIVET_CONFIG; default trivet/config.yaml in your configuration directory)")
+	root.AddCommand(
+		t.runCommand(), t.kvCommand(), t.tokenCommand(), t.namespaceCommand(), t.contextCommand(), t.versionCommand(),
+	)
 
 	command, err := root.ExecuteC()
 	if err == nil {
