@@ -6,8 +6,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// execute runs the command line and gives the exit code.
-func (t *terminal) execute(args []string) int {
+// root makes all commands.
+func (t *terminal) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "trivet",
 		Short: "A key-value store that your team owns",
@@ -31,6 +31,17 @@ output. Commands complete with Tab: see trivet completion --help.
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.PersistentFlags().String("config", "", "file of the contexts (TRIVET_CONFIG; default trivet/config.yaml in your configuration directory)")
+	root.AddCommand(
+		t.runCommand(), t.kvCommand(), t.tokenCommand(), t.namespaceCommand(), t.contextCommand(), t.versionCommand(),
+		t.exportCommand(), t.importCommand(),
+	)
+	return root
+}
+
+// execute runs the command line and gives the exit code.
+func (t *terminal) execute(args []string) int {
+	root := t.root()
 	// What fails before a command begins to work is wrong usage.
 	working := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { working = true }
@@ -38,10 +49,6 @@ output. Commands complete with Tab: see trivet completion --help.
 	root.SetIn(t.in)
 	root.SetOut(t.out)
 	root.SetErr(t.err)
-	root.PersistentFlags().String("config", "", "file of the contexts (TRIVET_CONFIG; default trivet/config.yaml in your configuration directory)")
-	root.AddCommand(
-		t.runCommand(), t.kvCommand(), t.tokenCommand(), t.namespaceCommand(), t.contextCommand(), t.versionCommand(),
-	)
 
 	command, err := root.ExecuteC()
 	if err == nil {

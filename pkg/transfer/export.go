@@ -21,7 +21,7 @@ type ExportOptions struct {
 	Timeout   time.Duration // of one request; 0: none
 	PageLimit int           // entries that one request asks for; 0: kv.MaxPageEntries
 
-	Progress func(Exported) // called after each page; nil: not told
+	Progress func(Exported) // called at the start and after each page; nil: not told
 }
 
 // Exported is how far an export has come.
@@ -166,6 +166,7 @@ func (c counter) Write(p []byte) (int, error) {
 }
 
 func (e *exporter) run(ctx context.Context) error {
+	e.tell()
 	if e.state.Bytes == 0 {
 		if err := e.rows.header(); err != nil {
 			return err
@@ -189,15 +190,19 @@ func (e *exporter) run(ctx context.Context) error {
 		}
 		e.state.Entries += int64(len(page.Entries))
 		e.state.Cursor = page.Cursor
-		if e.opts.Progress != nil {
-			e.opts.Progress(e.state.Exported)
-		}
+		e.tell()
 		if page.Cursor == "" {
 			return nil
 		}
 		if err := e.save(e.state); err != nil {
 			return err
 		}
+	}
+}
+
+func (e *exporter) tell() {
+	if e.opts.Progress != nil {
+		e.opts.Progress(e.state.Exported)
 	}
 }
 

@@ -22,7 +22,7 @@ type ImportOptions struct {
 	Timeout    time.Duration // of one request; 0: none
 
 	Now      func() time.Time // nil: time.Now
-	Progress func(Imported)   // called after each batch, by one goroutine at a time; nil: not told
+	Progress func(Imported)   // called at the start and after each batch, by one goroutine at a time; nil: not told
 }
 
 // Imported is how far an import has come. What was read but not written was
@@ -194,6 +194,9 @@ func (im *importer) readHeader(scan *scanner) error {
 // first write: whatever is interrupted, all writes that may have been made
 // belong to the window that it names.
 func (im *importer) run(ctx context.Context) error {
+	if im.opts.Progress != nil {
+		im.opts.Progress(im.state.Imported)
+	}
 	if im.decode == nil {
 		if err := im.readHeader(im.scan); err != nil {
 			return err
