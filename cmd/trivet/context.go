@@ -96,6 +96,9 @@ input, where other users of this machine cannot see it.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: t.completeContexts,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("token") && cmd.Flags().Changed("token-file") {
+				return usageError{errors.New("--token and --token-file exclude each other")}
+			}
 			contexts, path, err := t.contexts(cmd)
 			if err != nil {
 				return err
@@ -120,7 +123,6 @@ input, where other users of this machine cannot see it.`,
 	cmd.Flags().StringVar(&given.URL, "url", "", "base URL of the server")
 	cmd.Flags().StringVar(&given.TokenFile, "token-file", "", "file that holds the bearer token")
 	cmd.Flags().StringVar(&given.Token, "token", "", "bearer token, to be kept in the configuration file; - reads standard input")
-	cmd.MarkFlagsMutuallyExclusive("token", "token-file")
 	return cmd
 }
 

@@ -45,7 +45,10 @@ a prefix into which keys were folded; with -o yaml they are one sequence.`,
 				}
 				return output.element(out, item.shape())
 			})
-			return errors.Join(err, out.Flush())
+			if flushErr := out.Flush(); err == nil {
+				err = flushErr
+			}
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&query.Prefix, "prefix", "", "only keys that begin with this")

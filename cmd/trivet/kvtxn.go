@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 
@@ -72,9 +71,9 @@ var errNotSucceeded = &kv.Error{Code: kv.CodeVersionMismatch, Detail: "a compare
 
 func (t *terminal) printTxn(result kv.TxnResult, output format) error {
 	if !output.isText() {
-		shape := wire.TxnResults{Succeeded: result.Succeeded, Results: make([]wire.Result, len(result.Results))}
+		shape := txnShape{result.Succeeded, make([]resultShape, len(result.Results))}
 		for i, r := range result.Results {
-			shape.Results[i] = resultShape(r)
+			shape.Results[i] = shapeOf(r)
 		}
 		return output.document(t.out, shape)
 	}
@@ -99,21 +98,38 @@ func resultText(r kv.Result) string {
 	}
 }
 
-// resultShape gives a result as the API answered it.
-func resultShape(r kv.Result) wire.Result {
+// txnShape is a transaction's answer as the API gives it, but for what of a
+// problem only HTTP needs.
+type txnShape struct {
+	Succeeded bool          `json:"succeeded"`
+	Results   []resultShape `json:"results"`
+}
+
+type resultShape struct {
+	wire.Result
+	Problem *problemShape `json:"problem,omitempty"`
+}
+
+type problemShape struct {
+	Code   kv.Code `json:"code"`
+	Detail string  `json:"detail"`
+}
+
+func shapeOf(r kv.Result) resultShape {
 	switch {
+	case r.Err != nil && r.Err.Code == kv.CodeNotFound:
+		return refused(r.Err, http.StatusNotFound)
 	case r.Err != nil:
-		status := http.StatusConflict
-		if errors.Is(r.Err, kv.ErrNotFound) {
-			status = http.StatusNotFound
-		}
-		problem := wire.Problem{Status: status, Code: r.Err.Code, Detail: r.Err.Detail, Field: r.Err.Field}
-		return wire.Result{Status: status, Problem: &problem}
+		return refused(r.Err, http.StatusConflict)
 	case r.Kind == kv.KindDelete:
-		return wire.FromResult(r, http.StatusNoContent)
+		return resultShape{Result: wire.FromResult(r, http.StatusNoContent)}
 	case r.Created:
-		return wire.FromResult(r, http.StatusCreated)
+		return resultShape{Result: wire.FromResult(r, http.StatusCreated)}
 	default:
-		return wire.FromResult(r, http.StatusOK)
+		return resultShape{Result: wire.FromResult(r, http.StatusOK)}
 	}
+}
+
+func refused(err *kv.Error, status int) resultShape {
+	return resultShape{Result: wire.Result{Status: status}, Problem: &problemShape{err.Code, err.Detail}}
 }

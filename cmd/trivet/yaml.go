@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 )
@@ -20,7 +23,29 @@ func toYAML(document []byte, element bool) ([]byte, error) {
 	if element {
 		value = []any{value}
 	}
-	return yaml.Marshal(value)
+	return yaml.MarshalWithOptions(value, yaml.CustomMarshaler(quoted))
+}
+
+// plainText is what no reader of YAML takes for anything else than a text.
+var plainText = regexp.MustCompile(`^[A-Za-z/][A-Za-z0-9_./-]*$`)
+
+// quoted gives a text in quotation marks unless it needs none. The library
+// leaves some of those out that do, such as around a tab.
+func quoted(text string) ([]byte, error) {
+	if plainText.MatchString(text) && !isReserved(text) {
+		return []byte(text), nil
+	}
+	return []byte(strconv.Quote(text)), nil
+}
+
+// isReserved tells the words that YAML, 1.1 included, takes for other types.
+func isReserved(text string) bool {
+	switch strings.ToLower(text) {
+	case "y", "n", "yes", "no", "on", "off", "true", "false", "null":
+		return true
+	default:
+		return false
+	}
 }
 
 // inOrderOfFields reads the next value, objects as yaml.MapSlice.
