@@ -20,9 +20,9 @@ const (
 const exitCodesHelp = `Exit codes:
   0  done
   1  failed
-  2  wrong usage: a command, flag, argument or variable
-  3  the key does not exist
-  4  the condition of the write did not hold
+  2  wrong usage: a command, flag, argument, variable or configuration file
+  3  not found: the key, version, token or context does not exist
+  4  the condition of the write did not hold, or a compare of the transaction
   5  the server could not be reached or did not answer in time`
 
 // usageError is a mistake on the command line.

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"github.com/trivetkv/trivet/pkg/config"
 	"github.com/trivetkv/trivet/pkg/kv"
 )
@@ -87,6 +89,101 @@ func TestAConversationWithKV(t *testing.T) {
 	want(run("", "delete", "shop", "fruit/apple"), "", exitNotFound)
 }
 
+func TestFormerVersionsAreListedReadAndRestored(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil, "--admin-listen", "127.0.0.1:0")
+	run := func(args ...string) result {
+		t.Helper()
+		return trivet(t, "", []string{"TRIVET_URL=" + s.url}, append([]string{"kv"}, args...)...)
+	}
+	first := strings.TrimSpace(run("put", "shop", "apple", "three", "--content-type", "text/plain").out)
+	second := strings.TrimSpace(run("delete", "shop", "apple").out)
+	history := strings.Split(run("history", "shop", "apple").out, "\n")
+	if len(history) != 4 || !strings.HasPrefix(history[0], "VERSION ") || !strings.HasPrefix(history[1], second+"  ") ||
+		!strings.Contains(history[1], "  delete  ") || !strings.HasPrefix(history[2], first+"  ") || !strings.HasSuffix(history[2], "  put     5     text/plain") {
+		t.Errorf("%q", history)
+	}
+	if r := run("history", "shop", "apple", "--limit", "1", "-o", "json"); !strings.HasPrefix(r.out, `{"version":`+second+`,"op":"delete",`) ||
+		strings.Count(r.out, "\n") != 1 {
+		t.Errorf("%+v", r)
+	}
+	if r := run("get", "shop", "apple", "--version", first); r.out != "three" {
+		t.Errorf("%+v", r)
+	}
+	if r := run("get", "shop", "apple", "--version", "1"); r.code != exitNotFound {
+		t.Errorf("%+v", r)
+	}
+	if r := run("restore", "shop", "apple", first, "--if-match", "1"); r.code != exitCondition {
+		t.Errorf("%+v", r)
+	}
+	if r := run("restore", "shop", "apple", first, "-o", "json"); r.code != exitOK || !strings.HasPrefix(r.out, `{"key":"apple","version":`) {
+		t.Errorf("%+v", r)
+	}
+	if r := run("get", "shop", "apple"); r.out != "three" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestNumbersAreCounted(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil, "--admin-listen", "127.0.0.1:0")
+	run := func(args ...string) result {
+		t.Helper()
+		return trivet(t, "", []string{"TRIVET_URL=" + s.url}, append([]string{"kv"}, args...)...)
+	}
+	if r := run("increment", "shop", "visits"); r.out != "1\n" {
+		t.Errorf("%+v", r)
+	}
+	if r := run("increment", "shop", "visits", "--by", "-4"); r.out != "-3\n" {
+		t.Errorf("%+v", r)
+	}
+	if r := run("increment", "shop", "visits", "-o", "json"); !strings.HasPrefix(r.out, `{"key":"visits","version":`) || !strings.HasSuffix(r.out, `,"value":-2}`+"\n") {
+		t.Errorf("%+v", r)
+	}
+	run("put", "shop", "text", "three")
+	if r := run("increment", "shop", "text"); r.code == exitOK || r.out != "" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestATransactionTellsWhichBranchWasRun(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil, "--admin-listen", "127.0.0.1:0")
+	environ := []string{"TRIVET_URL=" + s.url}
+	const txn = `{"compare":[{"key":"lock","target":"exists","is":"eq","exists":false}],
+		"success":[{"op":"put","key":"lock","value":"bWU="},{"op":"increment","key":"taken","by":2}],
+		"failure":[{"op":"get","key":"lock"},{"op":"get","key":"absent"}]}`
+	if r := trivet(t, txn, environ, "kv", "txn", "shop"); r.code != exitOK || r.err != "" ||
+		!strings.HasPrefix(r.out, "OP         KEY    VERSION") || !strings.HasSuffix(r.out, "  2\n") {
+		t.Errorf("%+v", r)
+	}
+	file := filepath.Join(t.TempDir(), "txn.json")
+	if err := os.WriteFile(file, []byte(txn), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := trivet(t, "", environ, "kv", "txn", "shop", "--file", file, "-o", "json")
+	var answer struct {
+		Succeeded bool
+		Results   []struct {
+			Status  int
+			Value   []byte
+			Problem struct{ Code string }
+		}
+	}
+	if err := json.Unmarshal([]byte(r.out), &answer); err != nil || r.code != exitCondition || !strings.Contains(r.err, "failure was run") {
+		t.Fatalf("%+v: %v", r, err)
+	}
+	if answer.Succeeded || len(answer.Results) != 2 || string(answer.Results[0].Value) != "me" ||
+		answer.Results[1].Status != http.StatusNotFound || answer.Results[1].Problem.Code != "not_found" {
+		t.Errorf("%+v", answer)
+	}
+	for _, document := range []string{"", "{", `{"success":[{"op":"put","key":"k"}]}`, `{"sucess":[]}`} {
+		if r := trivet(t, document, environ, "kv", "txn", "shop"); r.code != exitUsage || r.out != "" {
+			t.Errorf("%q: %+v", document, r)
+		}
+	}
+}
+
 func TestAListGoesOverItsPages(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil, "--admin-listen", "127.0.0.1:0")
@@ -145,26 +242,42 @@ func TestWatchPrintsChangesUntilItIsInterrupted(t *testing.T) {
 	}
 }
 
-func TestAWatchThatLosesItsServerFails(t *testing.T) {
+func TestAWatchThatLosesItsServerSaysSoAndGoesOn(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil, "--admin-listen", "127.0.0.1:0")
+	data := t.TempDir()
+	s := serve(t, nil, "--data", data, "--admin-listen", "127.0.0.1:0")
 	cmd := command(t, nil, "kv", "watch", "shop", "--since", "0", "-o", "json", "--url", s.url)
 	var out, errs output
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if r := trivet(t, "", nil, "kv", "put", "shop", "k", "v", "--url", s.url); r.code != exitOK {
-		t.Fatalf("%+v", r)
+	put := func(key string) {
+		t.Helper()
+		if r := trivet(t, "", nil, "kv", "put", "shop", key, "v", "--url", s.url); r.code != exitOK {
+			t.Fatalf("%+v", r)
+		}
 	}
+	put("before")
 	eventually(t, "a change is printed", func() bool { return strings.Contains(out.String(), "\n") })
-	if !strings.HasPrefix(out.String(), `{"event":"put","position":1,"key":"k","version":`) {
+	if !strings.HasPrefix(out.String(), `{"event":"put","position":1,"key":"before","version":`) {
 		t.Errorf("%s", &out)
 	}
 	s.stop(t)
-	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != exitUnavailable || !strings.Contains(errs.String(), "stopping") {
-		t.Errorf("code %d: %s", code, &errs)
+	eventually(t, "the interruption is told", func() bool { return strings.Contains(errs.String(), "; resuming\n") })
+
+	// Where nothing else took the port meanwhile, it is the same server again.
+	s = serve(t, nil, "--data", data, "--admin-listen", "127.0.0.1:0", "--listen", strings.TrimPrefix(s.url, "http://"))
+	put("after")
+	eventually(t, "the next change is printed", func() bool { return strings.Contains(out.String(), `"key":"after"`) })
+	if strings.Count(out.String(), `"key":"before"`) != 1 {
+		t.Errorf("%s", &out)
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("Ctrl-C: %v", err)
 	}
 }
 
@@ -184,7 +297,7 @@ func TestWrongUsageIsTold(t *testing.T) {
 		{[]string{"run", "argument"}, nil, "argument"},
 		{[]string{"run", "--frobnicate"}, nil, "--frobnicate"},
 		{[]string{"kv", "get", "ns"}, nil, "accepts 2 arg(s), received 1"},
-		{[]string{"kv", "get", "ns", "key", "-o", "xml"}, nil, "text or json"},
+		{[]string{"kv", "get", "ns", "key", "-o", "xml"}, nil, "text, json or yaml"},
 		{[]string{"kv", "get", "Not A Namespace", "key"}, nil, "namespace: "},
 		{[]string{"kv", "get", "ns", "key"}, []string{"TRIVET_URI=http://host"}, "TRIVET_URI: unknown variable; did you mean TRIVET_URL?"},
 		{[]string{"kv", "get", "ns", "key", "--url", "nonsense"}, nil, "url: "},
@@ -219,7 +332,7 @@ func TestHelpAndVersion(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"--help"}, {"run", "--help"}, {"kv"}, {"kv", "--help"}, {"kv", "get", "--help"}, {"kv", "put", "--help"},
-		{"kv", "delete", "--help"}, {"kv", "list", "--help"}, {"kv", "watch", "--help"},
+		{"kv", "delete", "--help"}, {"kv", "list", "--help"}, {"kv", "watch", "--help"}, {"token"}, {"namespace"}, {"context"},
 	} {
 		if r := trivet(t, "", nil, args...); r.code != exitOK || r.err != "" || !strings.Contains(r.out, "trivet ") {
 			t.Errorf("%q: %+v", args, r)
@@ -233,6 +346,23 @@ func TestHelpAndVersion(t *testing.T) {
 	if r := trivet(t, "", nil, "version"); !strings.HasPrefix(r.out, "trivet "+build.Version+"\n") {
 		t.Errorf("%+v", r)
 	}
+}
+
+func TestEveryCommandShowsAnExample(t *testing.T) {
+	t.Parallel()
+	var visit func(cmd *cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		if cmd.Name() == "completion" || cmd.Name() == "help" {
+			return // written by the library
+		}
+		if cmd.HasParent() && !strings.Contains(cmd.Example, cmd.CommandPath()) {
+			t.Errorf("%s --help has no example of it", cmd.CommandPath())
+		}
+		for _, sub := range cmd.Commands() {
+			visit(sub)
+		}
+	}
+	visit((&terminal{}).root())
 }
 
 func TestExitCodes(t *testing.T) {

@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,11 +13,12 @@ import (
 	"github.com/trivetkv/trivet/pkg/wire"
 )
 
-func (t *terminal) getCommand(flags *kvFlags) *cobra.Command {
+func (t *terminal) getCommand(conn *connection) *cobra.Command {
 	var (
 		output     format
 		strong     bool
 		minVersion int64
+		version    int64
 	)
 	cmd := &cobra.Command{
 		Use:   "get NAMESPACE KEY",
@@ -27,15 +27,20 @@ func (t *terminal) getCommand(flags *kvFlags) *cobra.Command {
 the value has none.`,
 		Example: `  trivet kv get shop fruit/apple
   trivet kv get shop logo.png > logo.png
+  trivet kv get shop fruit/apple --version 1718000000000000
   trivet kv get shop fruit/apple -o json`,
-		Args: cobra.ExactArgs(2),
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts := kv.ReadOptions{MinVersion: kv.Version(minVersion)}
+			if version != 0 && (strong || minVersion != 0) {
+				return usageError{errors.New("--version names one version; --strong and --min-version are for the newest")}
+			}
 			if strong {
 				opts.Consistency = kv.Strong
 			}
-			return t.request(cmd, flags, func(ctx context.Context, c *client.Client) error {
-				entry, err := c.Get(ctx, args[0], args[1], opts)
+			return t.request(cmd, conn, func(ctx context.Context, c *client.Client) error {
+				entry, err := get(ctx, c, args[0], args[1], opts, kv.Version(version))
 				if err != nil {
 					return err
 				}
@@ -45,14 +50,23 @@ the value has none.`,
 	}
 	cmd.Flags().BoolVar(&strong, "strong", false, "read the database rather than the cache")
 	cmd.Flags().Int64Var(&minVersion, "min-version", 0, "an answer below this version is not good enough")
+	cmd.Flags().Int64Var(&version, "version", 0, "a former version, as trivet kv history lists it")
 	output.flag(cmd)
 	return cmd
 }
 
+// get reads a version of a key, the newest one for 0.
+func get(ctx context.Context, c *client.Client, ns, key string, opts kv.ReadOptions, version kv.Version) (kv.Entry, error) {
+	if version != 0 {
+		return c.Version(ctx, ns, key, version)
+	}
+	return c.Get(ctx, ns, key, opts)
+}
+
 func (t *terminal) printEntry(entry kv.Entry, output format) error {
-	if output == formatJSON {
+	if !output.isText() {
 		shape := wire.FromEntry(entry, true)
-		return t.printJSON(struct {
+		return output.document(t.out, struct {
 			wire.Entry
 			// A GET does not answer when the key was made.
 			CreatedAt *wire.Time `json:"created_at,omitempty"`
@@ -65,35 +79,4 @@ func (t *terminal) printEntry(entry kv.Entry, output format) error {
 		fmt.Fprintln(t.out)
 	}
 	return nil
-}
-
-func (t *terminal) printJSON(shape any) error {
-	line, err := wire.Marshal(shape)
-	if err != nil {
-		return err
-	}
-	_, err = t.out.Write(line)
-	return err
-}
-
-// isTerminal tells whether a person reads or writes at the other end.
-func isTerminal(stream any) bool {
-	file, ok := stream.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// readLimited reads a value up to the largest that a server takes.
-func readLimited(r io.Reader) ([]byte, error) {
-	value, err := io.ReadAll(io.LimitReader(r, kv.MaxValueBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("read the value: %w", err)
-	}
-	if len(value) > kv.MaxValueBytes {
-		return nil, &kv.Error{Code: kv.CodeTooLarge, Field: "value", Detail: "the value is larger than 8 MiB"}
-	}
-	return value, nil
 }

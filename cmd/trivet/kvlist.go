@@ -14,7 +14,7 @@ import (
 	"github.com/trivetkv/trivet/pkg/wire"
 )
 
-func (t *terminal) listCommand(flags *kvFlags) *cobra.Command {
+func (t *terminal) listCommand(conn *connection) *cobra.Command {
 	var (
 		output format
 		query  kv.ListQuery
@@ -27,23 +27,28 @@ func (t *terminal) listCommand(flags *kvFlags) *cobra.Command {
 		Long: `Print keys in the order of their bytes, one on each line. With --delimiter,
 keys that contain it behind the prefix are folded into one line, as folders
 are. What cannot be printed is quoted. With -o json each line is an entry, or
-a prefix into which keys were folded.`,
+a prefix into which keys were folded; with -o yaml they are one sequence.`,
 		Example: `  trivet kv list shop
   trivet kv list shop --prefix fruit/ --values
   trivet kv list shop --delimiter /
   trivet kv list shop -o json | jq -r 'select(.size > 1000) | .key'`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if limit < 0 {
 				return usageError{errors.New("the limit has to be 0 (all) or more")}
 			}
 			out := bufio.NewWriter(t.out)
-			printLine := printKey
-			if output == formatJSON {
-				printLine = printKeyJSON
+			err := t.list(cmd, conn, args[0], query, limit, func(item listItem) error {
+				if output.isText() {
+					return printKey(out, item)
+				}
+				return output.element(out, item.shape())
+			})
+			if flushErr := out.Flush(); err == nil {
+				err = flushErr
 			}
-			err := t.list(cmd, flags, args[0], query, limit, func(item listItem) error { return printLine(out, item) })
-			return errors.Join(err, out.Flush())
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&query.Prefix, "prefix", "", "only keys that begin with this")
@@ -63,7 +68,7 @@ type listItem struct {
 }
 
 // list calls visit for up to limit items, page by page; 0 is all of them.
-func (t *terminal) list(cmd *cobra.Command, flags *kvFlags, ns string, query kv.ListQuery, limit int, visit func(listItem) error) error {
+func (t *terminal) list(cmd *cobra.Command, conn *connection, ns string, query kv.ListQuery, limit int, visit func(listItem) error) error {
 	c, err := t.connect(cmd)
 	if err != nil {
 		return err
@@ -76,7 +81,7 @@ func (t *terminal) list(cmd *cobra.Command, flags *kvFlags, ns string, query kv.
 		if limit > 0 {
 			query.Limit = min(query.Limit, left)
 		}
-		page, err := listPage(ctx, flags, c, ns, query)
+		page, err := listPage(ctx, conn, c, ns, query)
 		if err != nil {
 			return err
 		}
@@ -95,8 +100,8 @@ func (t *terminal) list(cmd *cobra.Command, flags *kvFlags, ns string, query kv.
 }
 
 // listPage reads one page within the time limit of a request.
-func listPage(ctx context.Context, flags *kvFlags, c *client.Client, ns string, query kv.ListQuery) (kv.ListPage, error) {
-	ctx, cancel := context.WithTimeout(ctx, flags.timeout)
+func listPage(ctx context.Context, conn *connection, c *client.Client, ns string, query kv.ListQuery) (kv.ListPage, error) {
+	ctx, cancel := context.WithTimeout(ctx, conn.timeout)
 	defer cancel()
 	return c.List(ctx, ns, query)
 }
@@ -132,22 +137,15 @@ func printKey(out io.Writer, item listItem) error {
 	return err
 }
 
-func printKeyJSON(out io.Writer, item listItem) error {
-	var shape any
+// shape gives the item as the API answers it.
+func (item listItem) shape() any {
 	if item.entry != nil {
-		shape = wire.FromEntry(*item.entry, item.values)
-	} else {
-		var folded struct {
-			Prefix      string `json:"prefix"`
-			KeyEncoding string `json:"key_encoding,omitempty"`
-		}
-		folded.Prefix, folded.KeyEncoding = kv.EncodeKey(item.prefix)
-		shape = folded
+		return wire.FromEntry(*item.entry, item.values)
 	}
-	line, err := wire.Marshal(shape)
-	if err != nil {
-		return err
+	var folded struct {
+		Prefix      string `json:"prefix"`
+		KeyEncoding string `json:"key_encoding,omitempty"`
 	}
-	_, err = out.Write(line)
-	return err
+	folded.Prefix, folded.KeyEncoding = kv.EncodeKey(item.prefix)
+	return folded
 }

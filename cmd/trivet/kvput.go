@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 	"github.com/trivetkv/trivet/pkg/kv"
 )
 
-func (t *terminal) putCommand(flags *kvFlags) *cobra.Command {
+func (t *terminal) putCommand(conn *connection) *cobra.Command {
 	var (
+		output      format
 		file        string
 		ttl         time.Duration
 		ifMatch     int64
@@ -32,7 +34,8 @@ of --file, or, without either, what is read from standard input.`,
   date | trivet kv put shop opened --ttl 8h
   trivet kv put shop lock me --if-absent
   trivet kv put shop fruit/apple four --if-match "$version"`,
-		Args: cobra.RangeArgs(2, 3),
+		Args:              cobra.RangeArgs(2, 3),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			value, err := t.value(args[2:], file)
 			if err != nil {
@@ -51,8 +54,8 @@ of --file, or, without either, what is read from standard input.`,
 				}
 				op.If.Versions = []kv.Version{kv.Version(ifMatch)}
 			}
-			return t.request(cmd, flags, func(ctx context.Context, c *client.Client) error {
-				return t.write(ctx, c, args[0], op)
+			return t.request(cmd, conn, func(ctx context.Context, c *client.Client) error {
+				return t.write(ctx, c, args[0], op, output)
 			})
 		},
 	}
@@ -62,6 +65,7 @@ of --file, or, without either, what is read from standard input.`,
 	cmd.Flags().BoolVar(&ifAbsent, "if-absent", false, "write only if the key does not exist")
 	cmd.Flags().StringVar(&contentType, "content-type", "", "media type of the value")
 	cmd.Flags().StringToStringVar(&meta, "meta", nil, "metadata, NAME=VALUE; may be given more than once")
+	output.flag(cmd)
 	return cmd
 }
 
@@ -72,26 +76,36 @@ func (t *terminal) value(args []string, file string) ([]byte, error) {
 		return nil, usageError{errors.New("give the value as an argument or with --file, not both")}
 	case len(args) > 0:
 		return []byte(args[0]), nil
-	case file != "":
-		content, err := os.Open(file)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = content.Close() }()
-		return readLimited(content)
-	case isTerminal(t.in):
-		return nil, usageError{errors.New("there is no value: give it as an argument, with --file, or through a pipe")}
 	default:
-		return readLimited(t.in)
+		return t.content(file, "there is no value: give it as an argument, with --file, or through a pipe")
 	}
 }
 
-// write runs a write and prints the version that it made.
-func (t *terminal) write(ctx context.Context, c *client.Client, ns string, op kv.Operation) error {
-	result, err := c.Apply(ctx, ns, op, kv.Identity{})
-	if err != nil {
-		return err
+// content gives what a file holds or, without one, standard input; missing is
+// what to say when that is somebody's keyboard.
+func (t *terminal) content(file, missing string) ([]byte, error) {
+	if file == "" {
+		if isTerminal(t.in) {
+			return nil, usageError{errors.New(missing)}
+		}
+		return readLimited(t.in)
 	}
-	_, err = fmt.Fprintln(t.out, result.Version)
-	return err
+	content, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = content.Close() }()
+	return readLimited(content)
+}
+
+// readLimited reads up to the largest value that a server takes.
+func readLimited(r io.Reader) ([]byte, error) {
+	value, err := io.ReadAll(io.LimitReader(r, kv.MaxValueBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the value: %w", err)
+	}
+	if len(value) > kv.MaxValueBytes {
+		return nil, &kv.Error{Code: kv.CodeTooLarge, Field: "value", Detail: "the value is larger than 8 MiB"}
+	}
+	return value, nil
 }

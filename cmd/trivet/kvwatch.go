@@ -21,12 +21,15 @@ func (t *terminal) watchCommand() *cobra.Command {
 		Use:   "watch NAMESPACE",
 		Short: "Print changes as they happen, until Ctrl-C",
 		Long: `Print changes as they happen, one on each line, until Ctrl-C: position, time,
-what happened (put, delete or expire), key, and with --values the value. To go
-on after an interruption, watch again with --since and the last position.`,
+what happened (put, delete or expire), key, and with --values the value. A
+stream that is lost is told on standard error and resumed where it was, for as
+long as it takes. To go on after Ctrl-C, watch again with --since and the last
+position.`,
 		Example: `  trivet kv watch shop
   trivet kv watch shop --prefix fruit/ --values
   trivet kv watch shop --since 0 -o json`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("since") {
 				position := kv.Position(since)
@@ -39,6 +42,7 @@ on after an interruption, watch again with --since and the last position.`,
 			defer c.Close()
 			ctx, cancel := interruptible(cmd.Context())
 			defer cancel()
+			opts.Interrupted = func(err error) { fmt.Fprintf(t.err, "trivet: %s; resuming\n", message(err)) }
 			for change, err := range c.Watch(ctx, args[0], opts) {
 				switch {
 				case ctx.Err() != nil:
@@ -61,8 +65,8 @@ on after an interruption, watch again with --since and the last position.`,
 }
 
 func (t *terminal) printChange(change kv.Change, values bool, output format) error {
-	if output == formatJSON {
-		return t.printJSON(struct {
+	if !output.isText() {
+		return output.element(t.out, struct {
 			Kind     kv.ChangeKind `json:"event"`
 			Position kv.Position   `json:"position"`
 			wire.Event

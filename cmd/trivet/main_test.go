@@ -74,8 +74,9 @@ func command(t *testing.T, environ []string, args ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, pair)
 		}
 	}
-	cmd.Env = append(cmd.Env, environ...)
 	cmd.Dir = t.TempDir()
+	cmd.Env = append(cmd.Env, "TRIVET_CONFIG="+filepath.Join(cmd.Dir, "config.yaml")) // rather than that of who runs the tests
+	cmd.Env = append(cmd.Env, environ...)
 	return cmd
 }
 

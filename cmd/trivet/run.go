@@ -39,8 +39,17 @@ func (t *terminal) runCommand() *cobra.Command {
 in a directory. Once it serves it prints "listening on http://HOST:PORT".
 
 Authentication is off unless TRIVET_AUTH=token, so it listens on loopback
-addresses only. Settings are TRIVET_ variables, of which docs/configuration.md
-has all; flags win over them.
+addresses only. To let others in, start it with TRIVET_AUTH=token and with
+TRIVET_ROOT_TOKEN, an administrator's token that you make up, of 32 characters
+or more; with that one make a token for each application, then start it without:
+
+  export TRIVET_ROOT_TOKEN=$(openssl rand -hex 32)
+  TRIVET_AUTH=token trivet run --listen :8080
+  TRIVET_TOKEN=$TRIVET_ROOT_TOKEN trivet token create web --scope shop=read,write
+
+Tokens travel in clear text unless TRIVET_TLS_CERT and TRIVET_TLS_KEY name a
+certificate. Settings are TRIVET_ variables, of which docs/configuration.md has
+all; flags win over them. A secret may be a file: TRIVET_ROOT_TOKEN_FILE.
 
 Ctrl-C or SIGTERM stops it once the requests under way are finished; a second
 one stops it at once, which loses nothing that was acknowledged.`,

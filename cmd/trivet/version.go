@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -14,11 +13,13 @@ func (t *terminal) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Tell what this program was built from",
-		Args:  cobra.NoArgs,
+		Example: `  trivet version
+  trivet version -o json`,
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			build := telemetry.ReadBuild()
-			if output == formatJSON {
-				return json.NewEncoder(t.out).Encode(build)
+			if !output.isText() {
+				return output.document(t.out, build)
 			}
 			_, err := fmt.Fprintf(t.out, "trivet %s\nrevision %s\n%s %s\n", build.Version, build.Revision, build.Go, build.Platform)
 			return err

@@ -1,10 +1,12 @@
-// Package client speaks the HTTP API of Trivet. Its calls have the shapes of
-// kv.Store's, and their errors are kv.Error with the code that the server
-// answered; what never reached a server, or was answered by something else on
-// the way, is unavailable.
+// Package client speaks the HTTP API of Trivet. A [Client] is a kv.API: the
+// same calls as a store in the same process, with the same errors, kv.Error
+// with the code that the server answered; what never reached a server, or was
+// answered by something else on the way, is unavailable.
 //
-// A call is sent once. After an unavailable or timeout error a write may or
-// may not have been made: repeat it under its write id.
+// What could not be answered is sent again, with pauses; every write carries
+// an idempotency key, so that it is made once. After a last unavailable or
+// timeout error a write may or may not have been made: repeat it under an
+// identity of its own to find out.
 package client
 
 import (
@@ -34,6 +36,7 @@ type Options struct {
 	URL       string // base of the server: http://HOST:PORT or https://HOST
 	Token     string // bearer token; empty: none is sent
 	UserAgent string // empty: "trivet-go"
+	Retry     Retry
 
 	// Transport sends the requests; nil makes one that keeps enough connections
 	// open for many concurrent calls.
@@ -46,8 +49,11 @@ type Client struct {
 	base      *url.URL
 	token     string
 	userAgent string
+	retry     Retry
 	http      *http.Client
 }
+
+var _ kv.API = (*Client)(nil)
 
 // New makes a client. It does not connect yet.
 func New(opts Options) (*Client, error) {
@@ -75,6 +81,7 @@ func New(opts Options) (*Client, error) {
 		base:      base,
 		token:     opts.Token,
 		userAgent: userAgent,
+		retry:     opts.Retry.withDefaults(),
 		http: &http.Client{
 			Transport: transport,
 			// The API never redirects; something else on the way does.
@@ -107,9 +114,8 @@ type request struct {
 	body   []byte // nil: none
 }
 
-// send sends a request and gives an answer of status 2xx, whose body the
-// caller closes. Any other answer is an error, with the header it came with.
-func (c *Client) send(ctx context.Context, r request) (*http.Response, http.Header, error) {
+// sendOnce is send without another attempt.
+func (c *Client) sendOnce(ctx context.Context, r request) (*http.Response, http.Header, error) {
 	var body io.Reader
 	if r.body != nil {
 		body = bytes.NewReader(r.body)
@@ -121,7 +127,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, http.Head
 	req.URL = r.path.under(c.base, r.query)
 	req.Host = c.base.Host
 	if r.header != nil {
-		req.Header = r.header
+		req.Header = r.header.Clone() // another attempt begins with the same
 	}
 	req.Header.Set("User-Agent", c.userAgent)
 	if c.token != "" {

@@ -361,33 +361,57 @@ func TestWatchGivesChangesUntilTheStreamEnds(t *testing.T) {
 	}
 }
 
-func TestAWatchThatIsCutOffSaysSo(t *testing.T) {
+func TestAWatchThatIsCutOffGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
-	c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "event: put\nid: 5\ndata: {\"key\"")
-	})
-	var last error
-	for change, err := range c.Watch(t.Context(), "ns", client.WatchOptions{}) {
-		if err == nil {
-			t.Errorf("half an event became %+v", change)
-		}
-		last = err
+	event := func(id int) string {
+		return fmt.Sprintf("event: put\nid: %d\ndata: {\"key\":\"a\",\"version\":%d,\"at\":\"2024-01-02T03:04:05.678Z\"}\n\n", id, id)
 	}
-	if kv.CodeOf(last) != kv.CodeUnavailable {
-		t.Errorf("got %v", last)
+	answers := []string{
+		event(5) + ": heartbeat\nid: 7\n\n" + "event: put\nid: 8\ndata: {\"key\"",
+		"",
+		event(9) + "event: error\ndata: {\"code\":\"unavailable\",\"detail\":\"the server is stopping\"}\n\n",
+		event(10) + "event: error\ndata: {\"code\":\"forbidden\",\"detail\":\"no\"}\n\n",
+	}
+	var since []string
+	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/v1/watch/") {
+			_, _ = io.WriteString(w, `{"entries":[],"prefixes":[],"position":3}`)
+			return
+		}
+		since = append(since, r.URL.Query().Get("since"))
+		_, _ = io.WriteString(w, answers[len(since)-1])
+	})
+	var positions []kv.Position
+	var last error
+	interrupted := 0
+	for change, err := range c.Watch(t.Context(), "ns", client.WatchOptions{Interrupted: func(error) { interrupted++ }}) {
+		if last = err; err == nil {
+			positions = append(positions, change.Position)
+		}
+	}
+	if want := []kv.Position{5, 9, 10}; !reflect.DeepEqual(positions, want) {
+		t.Errorf("changes at %v, want %v", positions, want)
+	}
+	// What was cut off within an event is asked for again from before it.
+	if want := []string{"3", "7", "7", "9"}; !reflect.DeepEqual(since, want) {
+		t.Errorf("watched since %v, want %v", since, want)
+	}
+	if interrupted != 3 || kv.CodeOf(last) != kv.CodeForbidden {
+		t.Errorf("%d interruptions, then %v", interrupted, last)
 	}
 }
 
 func TestBreakingOffEndsAWatchOnWhichNothingHappens(t *testing.T) {
 	t.Parallel()
 	gone := make(chan struct{})
+	since := kv.Position(4)
 	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "event: put\nid: 5\ndata: {\"key\":\"a\",\"version\":9,\"at\":\"2024-01-02T03:04:05.678Z\"}\n\n")
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 		close(gone)
 	})
-	for _, err := range c.Watch(t.Context(), "ns", client.WatchOptions{}) {
+	for _, err := range c.Watch(t.Context(), "ns", client.WatchOptions{Since: &since}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -400,7 +424,7 @@ func TestBreakingOffEndsAWatchOnWhichNothingHappens(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
-	for _, err := range quiet.Watch(ctx, "ns", client.WatchOptions{Started: cancel}) {
+	for _, err := range quiet.Watch(ctx, "ns", client.WatchOptions{Since: &since, Started: cancel}) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}

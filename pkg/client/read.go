@@ -30,9 +30,12 @@ func (c *Client) Get(ctx context.Context, ns, key string, opts kv.ReadOptions) (
 	if opts.MinVersion > 0 {
 		header.Set("Trivet-Min-Version", strconv.FormatInt(int64(opts.MinVersion), 10))
 	}
-	_, answer, body, err := c.call(ctx, request{
-		method: http.MethodGet, path: fixed("v1", "kv", ns).ofKey(key), header: header,
-	})
+	return c.value(ctx, key, request{method: http.MethodGet, path: fixed("v1", "kv", ns).ofKey(key), header: header})
+}
+
+// value reads an answer that is a value.
+func (c *Client) value(ctx context.Context, key string, r request) (kv.Entry, error) {
+	_, answer, body, err := c.call(ctx, r)
 	entry := entryOf(key, answer)
 	if err != nil {
 		return entry, err

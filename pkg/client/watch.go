@@ -21,54 +21,101 @@ type WatchOptions struct {
 	Since   *kv.Position // nil: from now on
 	Values  bool         // with values, up to kv.MaxChangeValueBytes each
 	Started func()       // called once the server watches; nil: not told
+
+	// Interrupted is called when the stream was lost, before it is resumed; nil:
+	// not told.
+	Interrupted func(error)
 }
 
 // maxEventBytes bounds one line of a stream: the largest value that a change
 // carries, as base64, with the longest key.
 const maxEventBytes = 1 << 20
 
-// Watch gives the changes of a namespace until ctx ends, the caller breaks off,
-// or the stream does. Its last element is then an error: of ctx, or what the
-// server said, such as position_expired, or unavailable when the connection
-// was lost. Changes come at least once, per key in version order; to go on,
-// watch again since the position of the last one.
+// Watch gives the changes of a namespace until ctx ends or the caller breaks
+// off. A stream that is lost is resumed where it was, for as long as it takes:
+// changes come at least once, per key in version order, and none is missed. Any
+// other failure, such as position_expired or forbidden, is the last element's
+// error, and so is the end of ctx.
 func (c *Client) Watch(ctx context.Context, ns string, opts WatchOptions) iter.Seq2[kv.Change, error] {
 	return func(yield func(kv.Change, error) bool) {
 		// Breaking off has to end a stream on which nothing happens, too.
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		if err := kv.CheckNamespace(ns); err != nil {
-			yield(kv.Change{}, err)
-			return
-		}
-		query := url.Values{"values": {strconv.FormatBool(opts.Values)}}
-		if opts.Prefix != "" {
-			query.Set("prefix", opts.Prefix)
-		}
-		if opts.Since != nil {
-			query.Set("since", strconv.FormatInt(int64(*opts.Since), 10))
-		}
-		response, _, err := c.send(ctx, request{
-			method: http.MethodGet, path: fixed("v1", "watch", ns), query: query,
-			header: http.Header{"Accept": {"text/event-stream"}},
-		})
-		if err != nil {
-			yield(kv.Change{}, err)
-			return
-		}
-		defer response.Body.Close()
-		if opts.Started != nil {
-			opts.Started()
-		}
-		events := newEventReader(response.Body)
-		for {
-			change, err := events.next()
-			if ctx.Err() != nil {
-				err = kv.AsError(ctx.Err())
-			}
-			if !yield(change, err) || err != nil {
+		position, err := c.watchFrom(ctx, ns, opts)
+		for attempt := 1; err == nil; attempt++ {
+			before := position
+			var broken bool
+			broken, err = c.watchOnce(ctx, ns, opts, &position, yield)
+			if broken {
 				return
 			}
+			opts.Started = nil
+			if position != before {
+				attempt = 1
+			}
+			if ctx.Err() == nil && passes(kv.CodeOf(err)) {
+				if opts.Interrupted != nil {
+					opts.Interrupted(err)
+				}
+				err = c.retry.resume(ctx, attempt)
+			}
+		}
+		if ctx.Err() != nil {
+			err = kv.AsError(ctx.Err())
+		}
+		yield(kv.Change{}, err)
+	}
+}
+
+// resume waits before a stream is opened again.
+func (r Retry) resume(ctx context.Context, attempt int) error {
+	r.Attempts = attempt + 1 // there is always another one
+	pause, _ := r.pause(attempt, &kv.Error{Code: kv.CodeUnavailable})
+	if !sleep(ctx, pause) {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// watchFrom gives the position after which the watch begins. Without one it
+// asks for the present one, to have it when the stream is lost before its
+// first event.
+func (c *Client) watchFrom(ctx context.Context, ns string, opts WatchOptions) (kv.Position, error) {
+	if opts.Since != nil {
+		return *opts.Since, kv.CheckNamespace(ns)
+	}
+	list, err := c.List(ctx, ns, kv.ListQuery{Prefix: opts.Prefix, Limit: 1})
+	return list.Position, err
+}
+
+// watchOnce follows one stream and keeps position at what it has come to. It
+// tells whether the caller broke off; otherwise the error says what ended the
+// stream.
+func (c *Client) watchOnce(ctx context.Context, ns string, opts WatchOptions, position *kv.Position, yield func(kv.Change, error) bool) (broken bool, err error) {
+	query := url.Values{"values": {strconv.FormatBool(opts.Values)}, "since": {strconv.FormatInt(int64(*position), 10)}}
+	if opts.Prefix != "" {
+		query.Set("prefix", opts.Prefix)
+	}
+	response, _, err := c.send(ctx, request{
+		method: http.MethodGet, path: fixed("v1", "watch", ns), query: query,
+		header: http.Header{"Accept": {"text/event-stream"}},
+	})
+	if err != nil {
+		return false, err
+	}
+	defer response.Body.Close()
+	if opts.Started != nil {
+		opts.Started()
+	}
+	events := newEventReader(response.Body, *position)
+	for {
+		change, err := events.next()
+		if err == nil && !yield(change, nil) {
+			return true, nil
+		}
+		*position = events.position
+		if err != nil {
+			return false, err
 		}
 	}
 }
@@ -76,13 +123,13 @@ func (c *Client) Watch(ctx context.Context, ns string, opts WatchOptions) iter.S
 // eventReader reads server-sent events.
 type eventReader struct {
 	lines    *bufio.Scanner
-	position kv.Position // of the last id, which stays for events without one
+	position kv.Position // of the last event that came whole
 }
 
-func newEventReader(body io.Reader) *eventReader {
+func newEventReader(body io.Reader, position kv.Position) *eventReader {
 	lines := bufio.NewScanner(body)
 	lines.Buffer(make([]byte, 0, 4<<10), maxEventBytes)
-	return &eventReader{lines: lines}
+	return &eventReader{lines: lines, position: position}
 }
 
 // next reads up to the next change. Comments, heartbeats and fields that are
@@ -90,9 +137,11 @@ func newEventReader(body io.Reader) *eventReader {
 func (r *eventReader) next() (kv.Change, error) {
 	var kind string
 	var data []byte
+	id := r.position
 	for r.lines.Scan() {
 		line := r.lines.Bytes()
 		if len(line) == 0 {
+			r.position = id
 			if data == nil {
 				kind = ""
 				continue
@@ -108,7 +157,7 @@ func (r *eventReader) next() (kv.Change, error) {
 			data = append([]byte{}, value...)
 		case "id":
 			if position, err := strconv.ParseInt(string(value), 10, 64); err == nil {
-				r.position = kv.Position(position)
+				id = kv.Position(position)
 			}
 		}
 	}

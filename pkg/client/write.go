@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/wire"
@@ -20,10 +21,11 @@ func (c *Client) Apply(ctx context.Context, ns string, op kv.Operation, id kv.Id
 	if err := op.Check(); err != nil {
 		return kv.Result{}, err
 	}
-	header, err := writeHeader(op, id)
+	header, err := writeHeader(op)
 	if err != nil {
 		return kv.Result{}, err
 	}
+	c.identify(header, id)
 	r := request{path: fixed("v1", "kv", ns).ofKey(op.Key), header: header}
 	switch op.Kind {
 	case kv.KindPut:
@@ -73,12 +75,25 @@ func resultOf(op kv.Operation, status int, header http.Header, err error) (kv.Re
 	}
 	result.Version = versionOf(header)
 	result.Created = status == http.StatusCreated
-	result.Replayed = header.Get("Idempotency-Replayed") == "true"
+	result.Replayed = isReplay(header)
 	return result, nil
 }
 
+func isReplay(header http.Header) bool { return header.Get("Idempotency-Replayed") == "true" }
+
+// identify gives a write an idempotency key: that of its identity or, when it
+// may be sent more than once, a new one.
+func (c *Client) identify(header http.Header, id kv.Identity) {
+	if id.ID.IsZero() && c.retry.Attempts > 1 {
+		id.ID = kv.NewWriteID(time.Now())
+	}
+	if !id.ID.IsZero() {
+		header.Set("Idempotency-Key", id.ID.String())
+	}
+}
+
 // writeHeader says in HTTP's words what guards and describes a write.
-func writeHeader(op kv.Operation, id kv.Identity) (http.Header, error) {
+func writeHeader(op kv.Operation) (http.Header, error) {
 	header := http.Header{}
 	if op.If.Absent {
 		header.Set("If-None-Match", "*")
@@ -104,9 +119,6 @@ func writeHeader(op kv.Operation, id kv.Identity) (http.Header, error) {
 	}
 	for name, value := range op.Meta {
 		header.Set("Trivet-Meta-"+name, value)
-	}
-	if !id.ID.IsZero() {
-		header.Set("Idempotency-Key", id.ID.String())
 	}
 	return header, nil
 }

@@ -21,7 +21,7 @@ var sections = []section{
 	{"Administration", "Read by `trivet run` and every service.", &Admin{}},
 	{"Backends", "Read by `trivet run`, the api and the consumer service.", &Backends{}},
 	{"Process", "Read by `trivet run` and every service.", &Process{}},
-	{"Client", "Read by `trivet kv` and the other commands that talk to a server.", &Client{}},
+	{"Client", "Read by `trivet kv` and the other commands that talk to a server. Flags win over variables, variables over the context in use.", &Client{}},
 }
 
 // Admin says where health and metrics are served, without authentication.
@@ -73,6 +73,7 @@ func (p *Process) Validate() error {
 
 // Client says which server a command talks to.
 type Client struct {
-	URL   string `env:"TRIVET_URL" envDefault:"http://127.0.0.1:8080" doc:"Base URL of the server that commands talk to; the flag --url wins over it."`
-	Token Secret `env:"TRIVET_TOKEN" doc:"Bearer token of commands; the flag --token wins over it."`
+	URL    string `env:"TRIVET_URL" envDefault:"http://127.0.0.1:8080" doc:"Base URL of the server that commands talk to; the flag --url wins over it."`
+	Token  Secret `env:"TRIVET_TOKEN" doc:"Bearer token of commands; the flag --token wins over it."`
+	Config string `env:"TRIVET_CONFIG" doc:"File of the contexts that \"trivet context\" keeps; the flag --config wins over it. Without it: trivet/config.yaml in the user's configuration directory."`
 }

@@ -2,13 +2,14 @@ package kv
 
 import "context"
 
-// Store keeps entries. All its methods may be called concurrently; each one
-// returns an [Error] or one that wraps it.
+// API is what an application may do with a store, in its own process or, as
+// package client does, over HTTP. All methods may be called concurrently; each
+// one returns an [Error] or one that wraps it.
 //
 // A write that returned without an error is committed and durable. One whose
 // context ended may or may not have been made: repeat it under its write id.
 // Reads see every write that was acknowledged before they began.
-type Store interface {
+type API interface {
 	// Get reads one key. For an absent key it answers not_found, and an Entry
 	// that has Key, Position, Source and the Version of its deletion, 0 when
 	// that is not known.
@@ -36,6 +37,24 @@ type Store interface {
 	// included. A key that never was has an empty history.
 	History(ctx context.Context, ns, key string, q HistoryQuery) (HistoryPage, error)
 
+	// Namespace gives settings and usage, defaults for one that has no writes.
+	Namespace(ctx context.Context, ns string) (Namespace, error)
+
+	// Namespaces lists the namespaces that exist, at most limit after a name.
+	Namespaces(ctx context.Context, after string, limit int) (NamespacePage, error)
+
+	// SetNamespace replaces a namespace's settings; Keys and Bytes are ignored.
+	SetNamespace(ctx context.Context, n Namespace) (Namespace, error)
+
+	// Ping tells whether the store answers.
+	Ping(ctx context.Context) error
+}
+
+// Store keeps entries. Beside what applications use, it has the change log and
+// the records of named writes, on which services are built.
+type Store interface {
+	API
+
 	// Changes reads the namespace's change log. It answers position_expired
 	// when q.After is below what retention has removed.
 	Changes(ctx context.Context, ns string, q ChangeQuery) (ChangePage, error)
@@ -54,18 +73,6 @@ type Store interface {
 	// the earlier one under the same id and hash; idempotency_mismatch when the
 	// hashes differ.
 	Claim(ctx context.Context, ns string, id Identity) (Record, error)
-
-	// Namespace gives settings and usage, defaults for one that has no writes.
-	Namespace(ctx context.Context, ns string) (Namespace, error)
-
-	// Namespaces lists the namespaces that exist, at most limit after a name.
-	Namespaces(ctx context.Context, after string, limit int) (NamespacePage, error)
-
-	// SetNamespace replaces a namespace's settings; Keys and Bytes are ignored.
-	SetNamespace(ctx context.Context, n Namespace) (Namespace, error)
-
-	// Ping tells whether the store answers.
-	Ping(ctx context.Context) error
 }
 
 // Maintainer is the upkeep of a store, which one process at a time does in the
