@@ -52,7 +52,7 @@ func TestContextsAreKept(t *testing.T) {
 	}
 	done("set", "prod", "--token-file", "/run/token")
 	if r := run("show", "-o", "yaml"); r.out !=
-		"name: prod\ncurrent: true\nurl: https://other.example.com\ntoken_file: /run/token\nhas_token: true\n" {
+		"name: prod\ncurrent: true\nurl: \"https://other.example.com\"\ntoken_file: /run/token\nhas_token: true\n" {
 		t.Errorf("%+v", r)
 	}
 	done("delete", "prod")

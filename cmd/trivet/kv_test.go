@@ -177,7 +177,7 @@ func TestATransactionTellsWhichBranchWasRun(t *testing.T) {
 		answer.Results[1].Status != http.StatusNotFound || answer.Results[1].Problem.Code != "not_found" {
 		t.Errorf("%+v", answer)
 	}
-	for _, document := range []string{"", "{", `{"success":[{"op":"put","key":"k"}]}`, `{"sucess":[]}`} {
+	for _, document := range []string{"", "{", `{"success":[{"op":"put","key":"k"}]}`, `{"succeed":[]}`} {
 		if r := trivet(t, document, environ, "kv", "txn", "shop"); r.code != exitUsage || r.out != "" {
 			t.Errorf("%q: %+v", document, r)
 		}
