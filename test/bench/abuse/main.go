@@ -101,7 +101,7 @@ func run(ctx context.Context, o options) (missed int, err error) {
 		return 0, err
 	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(out, "abuse\tquiet p50\tp99\tp99 beside it\tratio\tfailed\tmost memory\twhat became of it\n")
+	fmt.Fprintf(out, "abuse\tquiet p50\tp99\tp99 beside it\tratio\tof reads\tfailed\tmost memory\twhat became of it\n")
 	for _, kind := range kinds {
 		if o.only != "" && o.only != kind.name {
 			continue
@@ -113,8 +113,8 @@ func run(ctx context.Context, o options) (missed int, err error) {
 		if r.ratio() > mostRatio || r.memory > mostMemory || r.failed > 0 {
 			missed++
 		}
-		fmt.Fprintf(out, "%s\t%v\t%v\t%v\t%.1f\t%d\t%d MiB\t%s\n", kind.name, r.p50.Round(time.Microsecond), r.before.Round(time.Microsecond),
-			r.beside.Round(time.Microsecond), r.ratio(), r.failed, r.memory>>20, r.outcome)
+		fmt.Fprintf(out, "%s\t%v\t%v\t%v\t%.1f\t%.1f\t%d\t%d MiB\t%s\n", kind.name, r.p50.Round(time.Microsecond), r.before.Round(time.Microsecond),
+			r.beside.Round(time.Microsecond), r.ratio(), r.reads, r.failed, r.memory>>20, r.outcome)
 	}
 	fmt.Fprintf(out, "\nThe server is the process that was started: %d restarts. Target: a ratio of %.1f, and %d MiB.\n", s.restarts(), mostRatio, mostMemory>>20)
 	return missed + s.restarts(), out.Flush()
@@ -123,6 +123,7 @@ func run(ctx context.Context, o options) (missed int, err error) {
 // result is one row.
 type result struct {
 	p50, before, beside time.Duration
+	reads               float64 // the ratio of reads alone, which no disk holds up
 	failed              int64
 	memory              int64
 	outcome             string
@@ -152,10 +153,12 @@ func measure(ctx context.Context, o options, s *process, quiet, abuser string, k
 		return result{}, err
 	}
 	memory, err := s.mostMemory()
+	p99 := func(r load.Result) float64 { return float64(r.Kinds["get"].Latency.Percentile(99)) }
 	return result{
 		p50:     alone.Latency.Percentile(50),
 		before:  (alone.Latency.Percentile(99) + after.Latency.Percentile(99)) / 2,
 		beside:  beside.Latency.Percentile(99),
+		reads:   2 * p99(beside) / (p99(alone) + p99(after)),
 		failed:  beside.Failures(),
 		memory:  memory,
 		outcome: counts.String(),
