@@ -73,6 +73,17 @@ func (g *Gate) Leave(caller string, n int64) {
 // InUse gives what all callers have taken.
 func (g *Gate) InUse() int64 { return g.inUse.Load() }
 
+// InUseBy gives what a caller has taken.
+func (g *Gate) InUseBy(caller string) int64 {
+	shard := g.shard(caller)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	return shard.inUse[caller]
+}
+
+// PerCaller gives the most that one caller may take.
+func (g *Gate) PerCaller() int64 { return g.perCaller }
+
 func (g *Gate) shard(caller string) *callers {
 	return &g.shards[maphash.String(g.seed, caller)%uint64(len(g.shards))]
 }

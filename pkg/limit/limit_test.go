@@ -17,38 +17,39 @@ func TestRateAllowsABurstAndThenItsRate(t *testing.T) {
 	t.Parallel()
 	r, now := limit.NewRate(10), time.Now()
 	for i := range 20 {
-		if _, ok := r.Allow("a", 1, now); !ok {
+		if _, ok := r.Allow("a", now); !ok {
 			t.Fatalf("event %d of the burst was refused", i)
 		}
 	}
-	after, ok := r.Allow("a", 1, now)
+	after, ok := r.Allow("a", now)
 	if ok || after < 90*time.Millisecond || after > 110*time.Millisecond {
 		t.Fatalf("got %v, %t; want a refusal for about 100 ms", after, ok)
 	}
-	if _, ok := r.Allow("b", 1, now); !ok {
+	if _, ok := r.Allow("b", now); !ok {
 		t.Fatal("another key is limited by the first one's events")
 	}
-	if _, ok := r.Allow("a", 1, now.Add(after)); !ok {
+	if _, ok := r.Allow("a", now.Add(after)); !ok {
 		t.Fatal("refused after the time that was named")
-	}
-	if _, ok := r.Allow("c", 1000, now); !ok {
-		t.Fatal("a request larger than the burst can never pass")
 	}
 }
 
-func TestMoreThanABurstIsOwed(t *testing.T) {
+func TestWhatIsOwedIsMadeUpFor(t *testing.T) {
 	t.Parallel()
 	r, now := limit.NewRate(10), time.Now()
-	if _, ok := r.Allow("a", 50, now); !ok {
+	if _, ok := r.Allow("a", now); !ok {
 		t.Fatal("refused with a full bucket")
 	}
 	// 50 of 20: 30 are owed, so that one is there after 3.1 seconds.
-	after, ok := r.Allow("a", 1, now)
+	r.Owe("a", 49, now)
+	after, ok := r.Allow("a", now)
 	if ok || after < 3050*time.Millisecond || after > 3150*time.Millisecond {
 		t.Fatalf("got %v, %t; want a refusal for about 3.1 s", after, ok)
 	}
-	if _, ok := r.Allow("a", 1, now.Add(after)); !ok {
+	if _, ok := r.Allow("a", now.Add(after)); !ok {
 		t.Fatal("refused after the time that was named")
+	}
+	if _, ok := r.Allow("b", now); !ok {
+		t.Fatal("another key pays for it")
 	}
 }
 
@@ -72,7 +73,7 @@ func TestGateCountsWhatIsTaken(t *testing.T) {
 
 func TestARateOfZeroAllowsEverything(t *testing.T) {
 	t.Parallel()
-	if _, ok := limit.NewRate(0).Allow("a", 1<<30, time.Now()); !ok {
+	if _, ok := limit.NewRate(0).Allow("a", time.Now()); !ok {
 		t.Fatal("refused")
 	}
 }
@@ -207,6 +208,6 @@ func BenchmarkRate(b *testing.B) {
 	now := time.Now()
 	b.ReportAllocs()
 	for b.Loop() {
-		r.Allow("token", 1, now)
+		r.Allow("token", now)
 	}
 }

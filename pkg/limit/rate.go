@@ -34,24 +34,37 @@ func NewRate(perSecond int) *Rate {
 	}
 }
 
-// Allow takes n events from a key's bucket. Where they are not there, it takes
-// none and tells after how long they will be. More events than the burst pass
-// when the bucket is full, and are owed.
-func (r *Rate) Allow(key string, n int, now time.Time) (retryAfter time.Duration, ok bool) {
+// Allow takes one event from a key's bucket. When it is empty, it tells after
+// how long there will be one.
+func (r *Rate) Allow(key string, now time.Time) (retryAfter time.Duration, ok bool) {
 	if r == nil {
 		return 0, true
 	}
+	bucket := r.bucket(key)
+	if bucket.AllowN(now, 1) {
+		return 0, true
+	}
+	missing := 1 - bucket.TokensAt(now)
+	return max(time.Duration(missing/float64(r.perSecond)*float64(time.Second)), time.Millisecond), false
+}
+
+// Owe takes n more events for a request that was allowed, whether they are there
+// or not. Until the bucket has made up for them, nothing is allowed: a request
+// of many events passes, and costs as much as many requests.
+func (r *Rate) Owe(key string, n int, now time.Time) {
+	if r == nil {
+		return
+	}
+	bucket := r.bucket(key)
+	for ; n > 0; n -= r.burst {
+		bucket.ReserveN(now, min(n, r.burst))
+	}
+}
+
+func (r *Rate) bucket(key string) *rate.Limiter {
 	bucket, found := r.buckets.GetIfPresent(key)
 	if !found {
 		bucket, _ = r.buckets.SetIfAbsent(key, rate.NewLimiter(r.perSecond, r.burst))
 	}
-	first := min(n, r.burst) // or a request that is larger than the burst could never pass
-	if bucket.AllowN(now, first) {
-		for rest := n - first; rest > 0; rest -= r.burst { // what it had too much is owed
-			bucket.ReserveN(now, min(rest, r.burst))
-		}
-		return 0, true
-	}
-	missing := float64(first) - bucket.TokensAt(now)
-	return max(time.Duration(missing/float64(r.perSecond)*float64(time.Second)), time.Millisecond), false
+	return bucket
 }

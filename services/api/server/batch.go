@@ -23,9 +23,7 @@ func runBatch(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.paceRest(len(shape.Operations)); err != nil {
-		return err
-	}
+	c.paceRest(ns, len(shape.Operations))
 	results := make([]kv.Result, len(shape.Operations))
 	ops := make([]kv.Operation, 0, len(shape.Operations))
 	places := make([]int, 0, len(shape.Operations))

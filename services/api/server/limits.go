@@ -17,11 +17,11 @@ const (
 )
 
 // Limits keep one caller from taking what all need. With authentication on,
-// half of what a limit allows may be one caller's.
+// each may have a share of them.
 type Limits struct {
-	MaxInFlight    int // requests at a time, watch streams aside
+	MaxInFlight    int // requests at a time, watch streams aside; an eighth of one caller
 	MaxConnections int // at a time
-	MaxStreams     int // watch streams at a time; one caller's never take more than half of the connections
+	MaxStreams     int // watch streams at a time; half of one caller, who never has more than half of the connections
 	CallerRate     int // operations per second of each caller, twice as many at once; 0: no limit
 	NamespaceRate  int // the same of each namespace
 }
@@ -44,22 +44,26 @@ type limiter struct {
 	requests   *limit.Gate
 	streams    *limit.Gate
 	bodies     *limit.Gate // bytes
+	refusals   *limit.Gate // that are held for a moment
 	callers    *limit.Rate
 	namespaces *limit.Rate
 	conns      *limit.Conns
 }
 
-func newLimiter(l Limits, bodies int64, authenticated bool) *limiter {
-	share := func(most int) int64 {
-		if !authenticated {
-			return int64(most) // there is one caller only
+func newLimiter(opts *Options) *limiter {
+	l := opts.Limits
+	gate := func(total, share int64) *limit.Gate {
+		if opts.Authenticate == nil {
+			share = total // there is one caller only
 		}
-		return int64(most+1) / 2
+		return limit.NewGate(total, share)
 	}
+	connections := int64(l.MaxConnections)
 	return &limiter{
-		requests:   limit.NewGate(int64(l.MaxInFlight), share(l.MaxInFlight)),
-		streams:    limit.NewGate(int64(l.MaxStreams), share(min(l.MaxStreams, l.MaxConnections))),
-		bodies:     limit.NewGate(bodies, share(int(bodies))),
+		requests:   gate(int64(l.MaxInFlight), int64(l.MaxInFlight+7)/8),
+		streams:    gate(int64(l.MaxStreams), (min(int64(l.MaxStreams), connections)+1)/2),
+		bodies:     gate(opts.MaxBodiesBytes, max(opts.MaxBodiesBytes/8, opts.MaxValueBytes, opts.MaxJSONBytes)),
+		refusals:   limit.NewGate(connections, connections/8),
 		callers:    limit.NewRate(l.CallerRate),
 		namespaces: limit.NewRate(l.NamespaceRate),
 		conns:      limit.NewConns(l.MaxConnections),
@@ -91,12 +95,18 @@ func (c *call) enter() error {
 	if c.route.vital && (c.route.open || c.caller.IsAdministrator()) {
 		return nil
 	}
-	if err := c.pace(1); err != nil {
+	if err := c.pace(); err != nil {
 		return err
 	}
 	gate := c.server.limiter.requests
 	if c.route.endless {
 		gate = c.server.limiter.streams
+	}
+	if c.r.Method == http.MethodGet && !c.route.endless && c.server.holdsMuch(c.caller.ID) {
+		// The size of an answer is known once it is in memory, so who has not
+		// read its last ones gets none to begin with.
+		c.server.metrics.shed(limit.RefusedCaller)
+		return errBodies
 	}
 	refusal, ok := gate.Enter(c.caller.ID, 1)
 	if ok {
@@ -110,13 +120,48 @@ func (c *call) enter() error {
 	return errShed
 }
 
+// holdsMuch tells whether a caller's bodies and answers leave no room for
+// another large value within its share.
+func (s *Server) holdsMuch(caller string) bool {
+	bodies := s.limiter.bodies
+	return bodies.InUseBy(caller) > max(0, bodies.PerCaller()-s.opts.MaxValueBytes)
+}
+
+// refusalPause is for how long a refusal is held of a caller who has sent too
+// much. Who sends the next request behind each answer, over however many
+// connections, is slowed down by it; the others gain what refusing costs.
+const refusalPause = 250 * time.Millisecond
+
+// holdRefusal waits before a refusal is answered, unless that would itself keep
+// too much busy.
+func (c *call) holdRefusal() {
+	c.leave()
+	if c.w.Written() {
+		return
+	}
+	refusals := c.server.limiter.refusals
+	if _, ok := refusals.Enter(c.caller.ID, 1); !ok {
+		return
+	}
+	defer refusals.Leave(c.caller.ID, 1)
+	timer := time.NewTimer(refusalPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.Done():
+	case <-c.server.streams.Done(): // the server is stopping
+	}
+}
+
 // leave gives back what the call has taken.
 func (c *call) leave() {
 	if c.gate != nil {
 		c.gate.Leave(c.caller.ID, 1)
+		c.gate = nil
 	}
 	if c.reserved > 0 {
 		c.server.limiter.bodies.Leave(c.caller.ID, c.reserved)
+		c.reserved = 0
 	}
 }
 
@@ -133,24 +178,32 @@ func (c *call) reserve(n int64) error {
 	return nil
 }
 
-// pace counts n operations against the rates of the caller and the namespace.
-func (c *call) pace(n int) error {
+// pace counts the call against the rates of its caller and its namespace.
+func (c *call) pace() error {
 	l := c.server.limiter
-	if n <= 0 || l.callers == nil && l.namespaces == nil {
+	if l.callers == nil && l.namespaces == nil {
 		return nil
 	}
 	now := time.Now()
-	if after, ok := l.callers.Allow(c.caller.ID, n, now); !ok {
+	if after, ok := l.callers.Allow(c.caller.ID, now); !ok {
 		return rateLimited("this caller", after)
 	}
 	ns, err := request.Namespace(c.params.ByName("ns"))
 	if err != nil { // there is none, or the call will be refused for it
 		return nil
 	}
-	if after, ok := l.namespaces.Allow(ns, n, now); !ok {
+	if after, ok := l.namespaces.Allow(ns, now); !ok {
 		return rateLimited("this namespace", after)
 	}
 	return nil
+}
+
+// paceRest counts the operations of a batch or a transaction, the first of
+// which was counted when the call came in.
+func (c *call) paceRest(ns string, operations int) {
+	now := time.Now()
+	c.server.limiter.callers.Owe(c.caller.ID, operations-1, now)
+	c.server.limiter.namespaces.Owe(ns, operations-1, now)
 }
 
 // hold counts the values of an answer against the budget of bodies: a client
@@ -165,10 +218,6 @@ func (c *call) hold(size int64) error {
 
 // heldFrom is the size above which an answer counts.
 const heldFrom = 64 << 10
-
-// paceRest counts the operations of a batch or a transaction, the first of
-// which was counted when the call came in.
-func (c *call) paceRest(n int) error { return c.pace(n - 1) }
 
 func rateLimited(whose string, after time.Duration) error {
 	return &kv.Error{

@@ -65,7 +65,7 @@ type Options struct {
 
 	MaxValueBytes  int64 // of a value, at most kv.MaxValueBytes, which is the default
 	MaxJSONBytes   int64 // of a JSON body, in which values are base64
-	MaxBodiesBytes int64 // of all requests' bodies, and of large answers, that are being worked on; half of it of one caller
+	MaxBodiesBytes int64 // of all requests' bodies, and of large answers, that are being worked on; an eighth of it, or one body, of one caller
 	MaxResultBytes int64 // of the values that one batch or transaction answers
 
 	RequestTimeout time.Duration // for a request without its body

@@ -91,6 +91,10 @@ func (c *call) run() error {
 	if err == nil {
 		err = c.route.serve(c)
 	}
+	switch kv.CodeOf(err) {
+	case kv.CodeRateLimited, kv.CodeOverloaded:
+		c.holdRefusal()
+	}
 	if err != nil && !c.w.Written() {
 		if failErr := c.fail(kv.AsError(err)); failErr != nil {
 			return errors.Join(err, failErr)

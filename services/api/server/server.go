@@ -59,7 +59,7 @@ func New(opts Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opts: opts, routes: table(), ids: newRequestIDs(), connections: newConnections()}
-	s.limiter = newLimiter(opts.Limits, opts.MaxBodiesBytes, opts.Authenticate != nil)
+	s.limiter = newLimiter(&opts)
 	s.metrics = newMetrics(opts.Registerer, s.limiter)
 	for _, r := range s.routes {
 		r.metrics = s.metrics.of(r.Route)

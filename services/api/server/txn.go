@@ -28,9 +28,7 @@ func runTxn(c *call) error {
 	if err := c.authorizeTxn(ns, txn); err != nil {
 		return err
 	}
-	if err := c.paceRest(max(len(txn.Success), len(txn.Failure))); err != nil {
-		return err
-	}
+	c.paceRest(ns, max(len(txn.Success), len(txn.Failure)))
 	id, err := c.identity(ns, body)
 	if err != nil {
 		return err
