@@ -125,7 +125,7 @@ func newWorkload(flags benchFlags, token string) *workload {
 	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // load, not secrets
 	w.noise = make([]byte, 2*flags.size.most)
 	for i := range w.noise {
-		w.noise[i] = byte(rng.Uint32())
+		w.noise[i] = byte(rng.Uint32() & 0xff)
 	}
 	if flags.distribution == "zipf" {
 		w.below = make([]float64, flags.keys)

@@ -73,7 +73,9 @@ func killAt(t *testing.T, cmd *exec.Cmd, checkpoint string, reached func(data []
 	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	<-done
+	if err := <-done; err == nil {
+		t.Fatal("it ended by itself")
+	}
 	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
 		t.Fatalf("it was not killed: %v\n%s", cmd.ProcessState, &errs)
 	}

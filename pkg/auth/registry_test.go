@@ -343,12 +343,12 @@ func BenchmarkAuthenticate(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	r := auth.NewRegistry(store, auth.RegistryOptions{})
 	if err := r.Start(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	defer r.Stop(context.Background())
+	defer func() { _ = r.Stop(context.Background()) }()
 	_, text, err := r.Create(b.Context(), "", readCart(), 0)
 	if err != nil {
 		b.Fatal(err)

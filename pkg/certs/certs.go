@@ -130,7 +130,7 @@ func read(files Files) (*loaded, error) {
 		if name == "" {
 			continue
 		}
-		raw, err := os.ReadFile(name) //nolint:gosec // the operator names the files
+		raw, err := os.ReadFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("read a certificate file: %w", err)
 		}

@@ -11,7 +11,7 @@ import (
 
 // loadCheckpoint reads a checkpoint, and tells whether there is one.
 func loadCheckpoint(path string, state any) (bool, error) {
-	data, err := os.ReadFile(path) //nolint:gosec // the file that the caller named
+	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -42,7 +42,7 @@ func saveCheckpoint(path string, state any) error {
 }
 
 func writeSynced(path string, data []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // beside the file that the caller named
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func ExportFile(ctx context.Context, from Source, path string, o ExportOptions) 
 	if e.state.Bytes == 0 {
 		mode |= os.O_CREATE // once anything was written, a file that is missing is a loss
 	}
-	file, err := os.OpenFile(path, mode, 0o600) //nolint:gosec // the file that the caller named
+	file, err := os.OpenFile(path, mode, 0o600)
 	if err != nil {
 		return e.state.Exported, err
 	}

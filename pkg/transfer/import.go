@@ -92,7 +92,7 @@ func Import(ctx context.Context, to Target, in io.Reader, o ImportOptions) (Impo
 
 // ImportFile is Import from a file, gone on with when its checkpoint is there.
 func ImportFile(ctx context.Context, to Target, path string, o ImportOptions) (Imported, error) {
-	file, err := os.Open(path) //nolint:gosec // the file that the caller named
+	file, err := os.Open(path)
 	if err != nil {
 		return Imported{}, err
 	}
