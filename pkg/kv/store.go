@@ -22,7 +22,8 @@ type API interface {
 	Apply(ctx context.Context, ns string, op Operation, id Identity) (Result, error)
 
 	// Batch runs operations in the order given, each as Apply would, with one
-	// result each. It is not atomic: one that is refused stops no other.
+	// result each. It is not atomic: one that is refused stops no other. Under a
+	// named identity each write is answered once, a refusal too; gets read again.
 	Batch(ctx context.Context, ns string, ops []Operation, id Identity) ([]Result, error)
 
 	// Txn runs a transaction: all of a branch or, on any refusal, nothing; the

@@ -97,7 +97,8 @@ type Identity struct {
 	Hash [32]byte // of the request; the same ID with another Hash is idempotency_mismatch
 
 	// Deferred marks a write whose caller has gone: it is recorded whatever
-	// becomes of it, refusals too. Other refusals are not recorded.
+	// becomes of it, refusals too. Refusals of other writes are not recorded, but
+	// for those of a batch's operations, which keep their order that way.
 	Deferred bool
 }
 

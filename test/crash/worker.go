@@ -222,17 +222,11 @@ func nextTxn(_ context.Context, w *worker, _ *client) *request {
 	return r
 }
 
-// nextBatch mixes writes of the worker's own keys. Some are of one key, unless
-// the batch can be repeated: then what was refused the first time runs again,
-// behind what was made.
+// nextBatch mixes writes of the worker's own keys; some are of one key.
 func nextBatch(_ context.Context, w *worker, _ *client) *request {
 	r := w.request(batch, 0.5)
-	seen := map[string]bool{}
 	for range 2 + w.rng.IntN(9) {
 		key, counter := w.own("batch", 6), w.own("batch counter", 2)
-		if r.idempotencyKey != "" && (seen[key] || seen[counter]) {
-			continue
-		}
 		write := w.put(key)
 		switch w.rng.IntN(6) {
 		case 0:
@@ -240,7 +234,6 @@ func nextBatch(_ context.Context, w *worker, _ *client) *request {
 		case 1:
 			write = w.increment(counter)
 		}
-		seen[write.key] = true
 		write.request = r
 		r.writes = append(r.writes, write)
 	}

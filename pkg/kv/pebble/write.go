@@ -83,13 +83,17 @@ func (b *builder) claimBatch(ns string, id kv.Identity) error {
 	return err
 }
 
-// item runs one operation of a batch, which never fails its neighbours.
+// item runs one operation of a batch, which never fails its neighbours. Its
+// refusal is recorded, too: run again after those behind it, it could undo what
+// they were answered.
 func (b *builder) item(ns string, op *kv.Operation, id kv.Identity) kv.Result {
 	if !op.Kind.Writes() {
 		id = kv.Identity{}
 	}
+	id.Deferred = true
 	result, err := b.named(ns, op, id)
 	if err != nil {
+		b.refuse(ns, op, id, err)
 		return kv.Result{Kind: op.Kind, Key: op.Key, Err: kv.AsError(err)}
 	}
 	return result
