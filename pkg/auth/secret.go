@@ -74,7 +74,7 @@ func random(n int) string {
 func checksum(body string) (out [checkLength]byte) {
 	sum := ^uint32(0)
 	for i := range len(body) {
-		sum = crc32.IEEETable[byte(sum)^body[i]] ^ sum>>8
+		sum = crc32.IEEETable[byte(sum&0xff)^body[i]] ^ sum>>8
 	}
 	sum = ^sum
 	for i := checkLength - 1; i >= 0; i-- {

@@ -188,12 +188,11 @@ func (c *call) pace() error {
 	if after, ok := l.callers.Allow(c.caller.ID, now); !ok {
 		return rateLimited("this caller", after)
 	}
-	ns, err := request.Namespace(c.params.ByName("ns"))
-	if err != nil { // there is none, or the call will be refused for it
-		return nil
-	}
-	if after, ok := l.namespaces.Allow(ns, now); !ok {
-		return rateLimited("this namespace", after)
+	// A path without a good one has no namespace to count against.
+	if ns, err := request.Namespace(c.params.ByName("ns")); err == nil {
+		if after, ok := l.namespaces.Allow(ns, now); !ok {
+			return rateLimited("this namespace", after)
+		}
 	}
 	return nil
 }

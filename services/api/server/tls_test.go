@@ -170,14 +170,14 @@ func TestBothListenersServeTLSAndHTTP2(t *testing.T) {
 		}
 	}
 	// Plain HTTP and old versions of TLS get nowhere.
-	if response, err := http.Get("http://" + r.host + "/health"); err == nil { //nolint:noctx // refused at once
+	if response, err := http.Get("http://" + r.host + "/health"); err == nil {
 		_ = response.Body.Close()
 		if response.StatusCode != http.StatusBadRequest {
 			t.Errorf("plain HTTP was answered with %s", response.Status)
 		}
 	}
 	for _, address := range []string{r.host, strings.TrimPrefix(r.admin, "https://")} {
-		old := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11} //nolint:gosec // what has to be refused
+		old := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
 		if conn, err := tls.Dial("tcp", address, old); err == nil {
 			_ = conn.Close()
 			t.Error("TLS 1.1 is accepted")
@@ -253,7 +253,7 @@ func TestClientCertificatesAreAskedForAndRotated(t *testing.T) {
 		t.Fatalf("got %v, %v", response, err)
 	}
 	// A certificate alone is nobody's token.
-	if response, err := known.Get(data); err != nil || response.StatusCode != http.StatusUnauthorized { //nolint:noctx // answered at once
+	if response, err := known.Get(data); err != nil || response.StatusCode != http.StatusUnauthorized {
 		t.Errorf("without a token: %v, %v", response, err)
 	} else {
 		_ = response.Body.Close()

@@ -47,7 +47,7 @@ func startServer(ctx context.Context, binary string, environ []string) (*process
 		return nil, err
 	}
 	s := &process{dir: dir, ended: make(chan error, 1)}
-	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), binary, "run", "--data", dir, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0") //nolint:gosec // the program that was named
+	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), binary, "run", "--data", dir, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
 	s.cmd.Env = append(append(os.Environ(), "TRIVET_AUTH=token", "TRIVET_ROOT_TOKEN="+rootToken), environ...)
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
@@ -176,5 +176,5 @@ func descriptors() int {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
 		return 512
 	}
-	return int(min(files.Cur, 1<<20)) - 200 //nolint:gosec // bounded
+	return int(min(files.Cur, 1<<20)) - 200
 }
