@@ -188,8 +188,7 @@ func (c *call) pace() error {
 	if after, ok := l.callers.Allow(c.caller.ID, now); !ok {
 		return rateLimited("this caller", after)
 	}
-	// Without a namespace, or with one for which the call will be refused, there
-	// is nothing to count.
+	// A path without a good one has no namespace to count against.
 	if ns, err := request.Namespace(c.params.ByName("ns")); err == nil {
 		if after, ok := l.namespaces.Allow(ns, now); !ok {
 			return rateLimited("this namespace", after)

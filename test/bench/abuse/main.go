@@ -6,14 +6,13 @@
 //	go run ./test/bench/abuse -only flood     one kind
 //	go run ./test/bench/abuse -check          fails when a target is missed
 //
-// It prints one row for each kind: the quiet client's p99 and its ratio to the
-// p99 before and after, the server's resident memory at its highest, and what
+// It prints one row for each kind: the p99 of the quiet client's reads and
+// writes, alone and beside the abuse, the server's resident memory at its highest, and what
 // became of the abuse. The server is one process throughout; that it ends, or
 // starts again, is an error.
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -65,7 +64,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.binary, "binary", "bin/trivet", "the program")
 	flag.StringVar(&o.only, "only", "", "one kind of abuse: "+strings.Join(names(), ", "))
-	flag.Float64Var(&o.rate, "rate", 200, "requests a second of the well-behaved client")
+	flag.Float64Var(&o.rate, "rate", 200, "reads a second of the well-behaved client; it writes a tenth as often")
 	flag.DurationVar(&o.duration, "duration", 6*time.Second, "of each measurement")
 	flag.BoolVar(&o.check, "check", false, "exit with 1 when a target is missed")
 	flag.Var(&o.environ, "env", "a variable for the server, such as TRIVET_RATE_LIMIT=1000; may be repeated")
@@ -101,7 +100,7 @@ func run(ctx context.Context, o options) (missed int, err error) {
 		return 0, err
 	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(out, "abuse\tquiet p50\tp99\tp99 beside it\tratio\tof reads\tfailed\tmost memory\twhat became of it\n")
+	fmt.Fprintf(out, "abuse\treads p99\tbeside it\tratio\twrites p99\tbeside it\tratio\tfailed\tmost memory\twhat became of it\n")
 	for _, kind := range kinds {
 		if o.only != "" && o.only != kind.name {
 			continue
@@ -110,11 +109,13 @@ func run(ctx context.Context, o options) (missed int, err error) {
 		if err != nil {
 			return missed, fmt.Errorf("%s: %w", kind.name, err)
 		}
-		if r.ratio() > mostRatio || r.memory > mostMemory || r.failed > 0 {
+		if r.reads.ratio() > mostRatio || r.writes.ratio() > mostRatio || r.memory > mostMemory || r.failed > 0 {
 			missed++
 		}
-		fmt.Fprintf(out, "%s\t%v\t%v\t%v\t%.1f\t%.1f\t%d\t%d MiB\t%s\n", kind.name, r.p50.Round(time.Microsecond), r.before.Round(time.Microsecond),
-			r.beside.Round(time.Microsecond), r.ratio(), r.reads, r.failed, r.memory>>20, r.outcome)
+		fmt.Fprintf(out, "%s\t%v\t%v\t%.1f\t%v\t%v\t%.1f\t%d\t%d MiB\t%s\n", kind.name,
+			r.reads.alone.Round(time.Microsecond), r.reads.beside.Round(time.Microsecond), r.reads.ratio(),
+			r.writes.alone.Round(time.Microsecond), r.writes.beside.Round(time.Microsecond), r.writes.ratio(),
+			r.failed, r.memory>>20, r.outcome)
 	}
 	fmt.Fprintf(out, "\nThe server is the process that was started: %d restarts. Target: a ratio of %.1f, and %d MiB.\n", s.restarts(), mostRatio, mostMemory>>20)
 	return missed + s.restarts(), out.Flush()
@@ -122,19 +123,21 @@ func run(ctx context.Context, o options) (missed int, err error) {
 
 // result is one row.
 type result struct {
-	p50, before, beside time.Duration
-	reads               float64 // the ratio of reads alone, which no disk holds up
-	failed              int64
-	memory              int64
-	outcome             string
+	reads, writes pair
+	failed        int64
+	memory        int64
+	outcome       string
 }
 
-func (r result) ratio() float64 { return float64(r.beside) / float64(max(r.before, time.Microsecond)) }
+// pair is the p99 of the quiet client alone and beside an abuse.
+type pair struct{ alone, beside time.Duration }
+
+func (p pair) ratio() float64 { return float64(p.beside) / float64(max(p.alone, time.Microsecond)) }
 
 // measure measures the quiet client alone, beside the abuse, and alone again:
 // what it is compared with is the mean of the two.
 func measure(ctx context.Context, o options, s *process, quiet, abuser string, k kind) (result, error) {
-	alone, err := wellBehaved(ctx, o, s, quiet)
+	before, err := wellBehaved(ctx, o, s, quiet)
 	if err != nil {
 		return result{}, err
 	}
@@ -153,33 +156,42 @@ func measure(ctx context.Context, o options, s *process, quiet, abuser string, k
 		return result{}, err
 	}
 	memory, err := s.mostMemory()
-	p99 := func(r load.Result) float64 { return float64(r.Kinds["get"].Latency.Percentile(99)) }
 	return result{
-		p50:     alone.Latency.Percentile(50),
-		before:  (alone.Latency.Percentile(99) + after.Latency.Percentile(99)) / 2,
-		beside:  beside.Latency.Percentile(99),
-		reads:   2 * p99(beside) / (p99(alone) + p99(after)),
-		failed:  beside.Failures(),
+		reads:   pair{(p99(before.reads) + p99(after.reads)) / 2, p99(beside.reads)},
+		writes:  pair{(p99(before.writes) + p99(after.writes)) / 2, p99(beside.writes)},
+		failed:  beside.reads.Failures() + beside.writes.Failures(),
 		memory:  memory,
 		outcome: counts.String(),
 	}, err
 }
 
+func p99(r load.Result) time.Duration { return r.Latency.Percentile(99) }
+
+// behaviour is what the quiet client has measured.
+type behaviour struct{ reads, writes load.Result }
+
 // wellBehaved is a client that reads, and writes now and then, at a modest
-// rate, whatever comes back.
-func wellBehaved(ctx context.Context, o options, s *process, token string) (load.Result, error) {
-	return load.Run(ctx, load.Options{
-		URL: s.url, Connections: 8, Rate: o.rate, Duration: o.duration,
-		Mix: func(r *load.Request, rng *rand.Rand) {
-			r.Header = append(r.Header, "Authorization: Bearer "+token+"\r\n"...)
-			r.Target = fmt.Appendf(r.Target, "/v1/kv/quiet/%d", rng.IntN(100))
-			if rng.IntN(20) == 0 {
-				r.Kind, r.Method, r.Body = "put", http.MethodPut, append(r.Body, bytes.Repeat([]byte("v"), 100)...)
-			} else {
-				r.Kind = "get"
-			}
-		},
+// rate, whatever comes back. Writes have connections of their own, so that
+// reads do not wait behind them in the client.
+func wellBehaved(ctx context.Context, o options, s *process, token string) (b behaviour, err error) {
+	var wg sync.WaitGroup
+	var errs [2]error
+	options := func(rate float64, method, body string) load.Options {
+		return load.Options{
+			URL: s.url, Connections: 8, Rate: rate, Duration: o.duration,
+			Mix: func(r *load.Request, rng *rand.Rand) {
+				r.Header = append(r.Header, "Authorization: Bearer "+token+"\r\n"...)
+				r.Target = fmt.Appendf(r.Target, "/v1/kv/quiet/%d", rng.IntN(100))
+				r.Method, r.Body = method, append(r.Body, body...)
+			},
+		}
+	}
+	wg.Go(func() { b.reads, errs[0] = load.Run(ctx, options(o.rate, http.MethodGet, "")) })
+	wg.Go(func() {
+		b.writes, errs[1] = load.Run(ctx, options(o.rate/10, http.MethodPut, strings.Repeat("v", 100)))
 	})
+	wg.Wait()
+	return b, errors.Join(errs[:]...)
 }
 
 // counts are what became of abuse.
