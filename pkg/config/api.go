@@ -35,8 +35,8 @@ type API struct {
 	DrainDelay time.Duration `env:"TRIVET_DRAIN_DELAY" envDefault:"5s" doc:"How long a stopping process still takes requests while /ready already answers 503, so that balancers notice. \"trivet run\" does not wait unless told otherwise."`
 
 	MaxValueBytes  Bytes `env:"TRIVET_MAX_VALUE_SIZE" envDefault:"8MiB" doc:"The largest value that is taken, 8MiB at most."`
-	MaxBodiesBytes Bytes `env:"TRIVET_MAX_BODIES_SIZE" envDefault:"256MiB" doc:"How many bytes of request bodies are worked on at a time; beyond it requests are refused with 503."`
-	MaxInFlight    int   `env:"TRIVET_MAX_IN_FLIGHT" envDefault:"1024" doc:"How many requests are worked on at a time, half of them of one caller; beyond it they are refused with 503. Health checks and administration always come in."`
+	MaxBodiesBytes Bytes `env:"TRIVET_MAX_BODIES_SIZE" envDefault:"256MiB" doc:"How many bytes of requests and of large answers are worked on at a time; with tokens, an eighth of one caller. Beyond it requests are refused with 503."`
+	MaxInFlight    int   `env:"TRIVET_MAX_IN_FLIGHT" envDefault:"1024" doc:"How many requests are worked on at a time; with tokens, an eighth of them of one caller. Beyond it they are refused with 503. Health checks and administration always come in."`
 	MaxConnections int   `env:"TRIVET_MAX_CONNECTIONS" envDefault:"8192" doc:"How many connections are open at a time; a new one beyond it takes the place of the one that was idle longest."`
 	MaxStreams     int   `env:"TRIVET_MAX_STREAMS" envDefault:"16384" doc:"How many watch streams are open at a time."`
 	CallerRate     int   `env:"TRIVET_RATE_LIMIT" envDefault:"0" doc:"Operations per second of each token, twice as many at once; beyond it requests are refused with 429. 0: no limit."`
