@@ -161,12 +161,12 @@ func (s *Server) Stop(ctx context.Context) error {
 	// connections end first, behind their next answer; what Shutdown meets are
 	// idle ones.
 	_ = accepting.Close()
+	<-served // or Shutdown would close the listener again, and fail
 	s.connections.quiesce(ctx)
 	if err := s.http.Shutdown(ctx); err != nil {
 		_ = s.http.Close()
 		return fmt.Errorf("finish the requests under way: %w", err)
 	}
-	<-served
 	return nil
 }
 
