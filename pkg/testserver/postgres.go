@@ -1,0 +1,202 @@
+//go:build unix
+
+package testserver
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+var postgresProgram = Program{
+	Name:     "PostgreSQL",
+	Binary:   "postgres",
+	Dirs:     []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin"},
+	Packages: []string{"postgresql"},
+	Others:   "Fedora: sudo dnf install postgresql-server. macOS: brew install postgresql@17.",
+}
+
+// Postgres is a PostgreSQL server. It syncs commits to the disk, has TLS off
+// unless its settings say otherwise, and asks every connection for a password.
+type Postgres struct {
+	*Server
+	port      int
+	password  string
+	databases atomic.Int64
+}
+
+// PostgresSuperuser is the account that [Postgres.URL] signs in with.
+const PostgresSuperuser = "trivet"
+
+// StartPostgres runs a PostgreSQL server. Settings are lines of its
+// configuration file, such as "max_connections = 20".
+func StartPostgres(ctx context.Context, settings ...string) (*Postgres, error) {
+	path, err := postgresProgram.Find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	account, err := Unprivileged("postgres", "nobody")
+	if err != nil {
+		return nil, err
+	}
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := NewDir("postgres", account)
+	if err != nil {
+		return nil, err
+	}
+	p := &Postgres{port: port, password: rand.Text()}
+	data := filepath.Join(dir, "data")
+	if err := p.initialize(ctx, path, data, account); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	settings = append([]string{
+		"port = " + strconv.Itoa(port),
+		"listen_addresses = '127.0.0.1'",
+		"unix_socket_directories = ''",
+		"max_connections = 400",
+		"shared_buffers = '128MB'",
+		"max_wal_size = '2GB'",
+	}, settings...)
+	if err := appendTo(filepath.Join(data, "postgresql.conf"), strings.Join(settings, "\n")+"\n"); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	p.Server, err = Start(ctx, Spec{
+		Name:    "PostgreSQL",
+		Path:    path,
+		Args:    []string{"-D", data},
+		Dir:     dir,
+		Account: account,
+		Ready:   p.ping,
+		Quit:    syscall.SIGINT, // a fast shutdown: connections are ended
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// initialize makes the server's data directory. It is not synced: a machine
+// that crashes during a test loses the test too.
+func (p *Postgres) initialize(ctx context.Context, postgres, data string, account *Account) error {
+	secret := filepath.Join(filepath.Dir(data), "password")
+	if err := os.WriteFile(secret, []byte(p.password), 0o600); err != nil {
+		return fmt.Errorf("initialize PostgreSQL: %w", err)
+	}
+	if account != nil {
+		if err := os.Chown(secret, int(account.uid), int(account.gid)); err != nil {
+			return fmt.Errorf("initialize PostgreSQL: %w", err)
+		}
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(postgres), "initdb"), //nolint:gosec // beside the server
+		"--pgdata", data, "--username", PostgresSuperuser, "--pwfile", secret,
+		"--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync")
+	cmd.Dir = filepath.Dir(data)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: account.credential()}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initialize PostgreSQL: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func appendTo(path, text string) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("configure the server: %w", err)
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("configure the server: %w", err)
+	}
+	return nil
+}
+
+func (p *Postgres) ping(ctx context.Context) error {
+	return p.Exec(ctx, "postgres", "SELECT 1")
+}
+
+// Addr gives the server's host and port.
+func (p *Postgres) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)) }
+
+// URL gives what to connect to a database with, as the superuser.
+func (p *Postgres) URL(database string) string {
+	return (&url.URL{
+		Scheme: "postgres", User: url.UserPassword(PostgresSuperuser, p.password),
+		Host: p.Addr(), Path: "/" + database,
+	}).String()
+}
+
+// Exec runs statements, separated by semicolons, as the superuser.
+func (p *Postgres) Exec(ctx context.Context, database, statements string) error {
+	conn, err := pgx.Connect(ctx, p.URL(database))
+	if err != nil {
+		return fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	_, err = conn.PgConn().Exec(ctx, statements).ReadAll()
+	if err := errors.Join(err, conn.Close(ctx)); err != nil {
+		return fmt.Errorf("run a statement on PostgreSQL: %w", err)
+	}
+	return nil
+}
+
+// CreateDatabase makes an empty database and gives its name.
+func (p *Postgres) CreateDatabase(ctx context.Context) (string, error) {
+	name := fmt.Sprintf("db%d", p.databases.Add(1))
+	return name, p.Exec(ctx, "postgres", "CREATE DATABASE "+name)
+}
+
+var sharedPostgres = Shared[*Postgres]{
+	Start: func(ctx context.Context) (*Postgres, error) { return StartPostgres(ctx) },
+}
+
+// SharedPostgres gives the server that the test binary shares. A test may not
+// stop it or change its settings.
+func SharedPostgres(tb testing.TB) *Postgres {
+	tb.Helper()
+	return sharedPostgres.Get(tb)
+}
+
+// PostgresURL gives the URL of an empty database on the shared server.
+func PostgresURL(tb testing.TB) string {
+	tb.Helper()
+	return SharedPostgres(tb).NewURL(tb)
+}
+
+// NewPostgres runs a server of the test's own.
+func NewPostgres(tb testing.TB, settings ...string) *Postgres {
+	tb.Helper()
+	return Own(tb, func(ctx context.Context) (*Postgres, error) { return StartPostgres(ctx, settings...) })
+}
+
+// NewURL gives the URL of an empty database, which is dropped with the test.
+func (p *Postgres) NewURL(tb testing.TB) string {
+	tb.Helper()
+	name, err := p.CreateDatabase(tb.Context())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if p.PID() == 0 {
+			return
+		}
+		if err := p.Exec(context.Background(), "postgres", "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
+			tb.Errorf("drop the test's database: %v", err)
+		}
+	})
+	return p.URL(name)
+}
