@@ -80,6 +80,7 @@ func (c *committedFile) open(fs vfs.FS, dir string, sequence int64) error {
 		err = syncDir(fs, dir)
 	}
 	if err != nil {
+		c.file = nil
 		_ = f.Close()
 		return err
 	}

@@ -22,22 +22,46 @@ const format = 1
 
 // openDatabase opens pebble and gives where the store has come to.
 func (s *Store) openDatabase(opts Options) (head, error) {
-	if err := s.verify(opts); err != nil {
-		return head{}, err
-	}
-	db, err := pebble.Open(s.dir, s.pebbleOptions(opts))
+	lock, err := lockDirectory(opts.FS, s.dir)
 	if err != nil {
 		return head{}, openError(opts.FS, s.dir, err)
 	}
-	h, err := readHead(db)
-	if err == nil && h == (head{}) {
+	s.lock = lock
+	h, err := s.openLocked(opts)
+	if err != nil {
+		return head{}, errors.Join(openError(opts.FS, s.dir, err), lock.Close())
+	}
+	return h, nil
+}
+
+// openLocked is openDatabase for a directory that is this process's alone.
+func (s *Store) openLocked(opts Options) (h head, err error) {
+	fresh, err := s.begin(opts)
+	if err == nil && !fresh {
+		err = s.verify(opts)
+	}
+	if err != nil {
+		return head{}, err
+	}
+	po := s.pebbleOptions(opts)
+	po.ErrorIfExists, po.ErrorIfNotExists = fresh, !fresh
+	db, err := pebble.Open(s.dir, po)
+	if err != nil {
+		return head{}, err
+	}
+	if fresh {
 		err = initialise(db)
+	} else {
+		h, err = readHead(db)
 	}
 	if err == nil {
 		err = s.committed.open(opts.FS, s.dir, h.sequence)
 	}
+	if err == nil && fresh {
+		err = finish(opts.FS, s.dir)
+	}
 	if err != nil {
-		return head{}, errors.Join(openError(opts.FS, s.dir, err), db.Close())
+		return head{}, errors.Join(err, s.committed.close(), db.Close())
 	}
 	s.db = db
 	return h, nil
@@ -49,43 +73,50 @@ func (s *Store) openDatabase(opts Options) (head, error) {
 func (s *Store) verify(opts Options) error {
 	committed, known, err := readCommitted(opts.FS, opts.FS.PathJoin(s.dir, committedName))
 	if err != nil {
-		return openError(opts.FS, s.dir, err)
+		return err
 	}
-	if _, err := opts.FS.Stat(s.dir); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	po := s.pebbleOptions(opts)
-	po.ReadOnly = true
-	db, err := pebble.Open(s.dir, po)
-	if errors.Is(err, pebble.ErrDBDoesNotExist) && !known {
-		return nil
-	}
-	if errors.Is(err, pebble.ErrDBDoesNotExist) {
+	h, err := s.peek(opts)
+	switch {
+	case errors.Is(err, pebble.ErrDBDoesNotExist):
 		return damaged(s.dir, "the marker of the manifest is missing", nil)
-	}
-	if err != nil {
-		return openError(opts.FS, s.dir, err)
-	}
-	h, err := readHead(db)
-	if closeErr := db.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return openError(opts.FS, s.dir, err)
-	}
-	if known && h.sequence < committed {
+	case errors.Is(err, errNoRows):
+		return damaged(s.dir, "not even its first rows are there: "+suspect(opts.FS, s.dir), nil)
+	case err != nil:
+		return err
+	case known && h.sequence < committed:
 		return damaged(s.dir, fmt.Sprintf("%s says that %d batches were committed, and %d are there: %s",
 			committedName, committed, h.sequence, suspect(opts.FS, s.dir)), nil)
 	}
 	return nil
 }
 
-// readHead checks the format and gives where the store has come to, nothing
-// for one that is new.
+// peek gives where the store has come to without changing anything in its
+// directory.
+func (s *Store) peek(opts Options) (head, error) {
+	po := s.pebbleOptions(opts)
+	po.ReadOnly = true
+	db, err := pebble.Open(s.dir, po)
+	if err != nil {
+		return head{}, err
+	}
+	h, err := readHead(db)
+	if closeErr := db.Close(); err == nil {
+		err = closeErr
+	}
+	return h, err
+}
+
+// errNoRows says that a database has not even the rows that it begins with.
+var errNoRows = errors.New("the first rows of the store are missing")
+
+// readHead checks the format and gives where the store has come to.
 func readHead(db getter) (head, error) {
 	row, err := readRow(db, formatKey)
-	if err != nil || row == nil {
+	if err != nil {
 		return head{}, err
+	}
+	if row == nil {
+		return head{}, errNoRows
 	}
 	if len(row) != 1 || row[0] > format {
 		return head{}, &kv.Error{Code: kv.CodeUnavailable, Detail: fmt.Sprintf(
@@ -115,7 +146,7 @@ func initialise(db *pebble.DB) error {
 func (s *Store) closeDatabase() error {
 	done := make(chan error, 1)
 	if s.Err() == nil {
-		go func() { done <- errors.Join(s.db.Flush(), s.committed.close(), s.db.Close()) }()
+		go func() { done <- errors.Join(s.db.Flush(), s.committed.close(), s.db.Close(), s.lock.Close()) }()
 	}
 	var err error
 	select {
@@ -133,6 +164,7 @@ func (s *Store) pebbleOptions(opts Options) *pebble.Options {
 	log := pebbleLogger{store: s, log: opts.Logger}
 	po := &pebble.Options{
 		FS:                          s.disk,
+		Lock:                        s.lock,
 		Logger:                      log,
 		FormatMajorVersion:          pebble.FormatNewest,
 		CacheSize:                   opts.CacheBytes,

@@ -153,9 +153,30 @@ func (d *disk) open(c care, open func() (vfs.File, error)) (vfs.File, error) {
 	return &diskFile{File: f, disk: d, care: c}, nil
 }
 
-// Create implements [vfs.FS].
+// Create implements [vfs.FS]. A marker is durable only after the manifest that
+// it names: a file system may keep the later of two names and lose the earlier.
 func (d *disk) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := d.settleNames(name); err != nil {
+		return nil, err
+	}
 	return d.open(d.careOf(name, category), func() (vfs.File, error) { return d.FS.Create(name, category) })
+}
+
+// Remove implements [vfs.FS]. A marker is removed only once the one that
+// replaces it is durable.
+func (d *disk) Remove(name string) error {
+	if err := d.settleNames(name); err != nil {
+		return err
+	}
+	return d.FS.Remove(name)
+}
+
+// settleNames makes the names in a marker's directory durable.
+func (d *disk) settleNames(marker string) error {
+	if !strings.HasPrefix(d.PathBase(marker), "marker.") {
+		return nil
+	}
+	return syncDir(d, d.PathDir(marker))
 }
 
 // ReuseForWrite implements [vfs.FS].

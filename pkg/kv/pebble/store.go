@@ -52,6 +52,7 @@ type Options struct {
 // Store is a [kv.Store] and [kv.Maintainer] on the local disk.
 type Store struct {
 	dir    string
+	lock   *pebble.Lock // of the directory
 	db     *pebble.DB
 	now    func() int64 // µs
 	log    *slog.Logger
@@ -141,7 +142,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	}
 	s.metrics, err = newMetrics(s, opts.Registerer)
 	if err != nil {
-		return nil, errors.Join(err, s.committed.close(), s.db.Close())
+		return nil, errors.Join(err, s.committed.close(), s.db.Close(), s.lock.Close())
 	}
 	s.applied.Store(h.sequence)
 	s.sequence.raise(h.sequence)
