@@ -20,7 +20,7 @@ type call struct {
 
 	server   *Server
 	route    *route
-	w        gin.ResponseWriter
+	w        responseWriter
 	r        *http.Request
 	path     string // as the client sent it
 	params   gin.Params

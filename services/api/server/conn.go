@@ -5,17 +5,28 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"time"
+
+	"github.com/trivetkv/trivet/services/api/server/plain"
 )
 
-// conn is a connection to a client. It tells what net/http writes by itself
-// from what handlers write (refusal.go).
+// conn is a connection to a client, over which net/http serves. Whenever
+// net/http waits for a request, the plain ones are answered right here
+// (direct.go), and net/http gets to see the others only.
 type conn struct {
 	net.Conn
-	server *Server
-
+	server  *Server
+	remote  string      // the client's address
+	armed   time.Time   // when the deadlines were set for direct answers; zero: not
 	handled atomic.Bool // the request that was read last has come to a handler
 	refused atomic.Bool // net/http has refused a request: nothing may follow
 	active  bool        // from a request to the end of its answer; for the serving goroutine alone
+
+	// The three below say what net/http has read. It reads from one goroutine
+	// at a time.
+	waiting bool  // for a request, having read nothing of it
+	owed    int64 // bytes of the request under way that it has not read yet
+	blurred bool  // where its request ends is not known: it reads on by itself
 }
 
 // listener makes a conn of each connection.
@@ -30,7 +41,7 @@ func (l listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c, server: l.server}, nil
+	return &conn{Conn: c, server: l.server, remote: c.RemoteAddr().String()}, nil
 }
 
 // CloseWrite lets net/http end a connection without a reset, which would take
@@ -42,8 +53,61 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
-// Write implements [net.Conn]. What is written before a handler has been
-// called is a refusal of net/http's own.
+// Read implements [net.Conn] for net/http.
+//
+// A plain request is answered where it lies, in net/http's own buffer, which
+// holds nothing else at that moment: so a connection costs no second one. It is
+// safe only at the very beginning of a request. That is why any other request
+// is handed over up to its last byte and no further; one whose end is not plain
+// to see leaves the connection to net/http for good.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.owed > 0 {
+		n, err := c.Conn.Read(p[:min(int64(len(p)), c.owed)])
+		c.owed -= int64(n)
+		return n, err
+	}
+	if !c.waiting || c.blurred {
+		n, err := c.Conn.Read(p)
+		c.blurred = c.blurred || n > 0
+		return n, err
+	}
+	for {
+		n, err := c.Conn.Read(p)
+		if n == 0 {
+			return n, err
+		}
+		rest, err := c.serveDirect(p[:n])
+		if err != nil {
+			return 0, err
+		}
+		if len(rest) > 0 {
+			return c.handOver(p, rest), nil
+		}
+	}
+}
+
+// handOver gives net/http the beginning of a request that is not plain.
+func (c *conn) handOver(p, rest []byte) int {
+	c.waiting = false
+	c.disarm()
+	length, ok := plain.Length(rest)
+	switch n := int64(len(rest)); {
+	case !ok || n > length:
+		c.blurred = true
+	default:
+		c.owed = length - n
+	}
+	return copy(p, rest)
+}
+
+// wait is called when net/http begins to wait for a request.
+func (c *conn) wait() {
+	c.waiting = c.owed == 0
+	c.armed = time.Time{}
+}
+
+// Write implements [net.Conn] for net/http. What is written before a handler
+// has been called is a refusal of its own.
 func (c *conn) Write(p []byte) (int, error) {
 	if c.handled.Load() {
 		return c.Conn.Write(p)

@@ -16,11 +16,13 @@ type requestContext struct {
 	id       string
 	caller   *auth.Principal // nil until it is known
 	deadline time.Time       // zero: no time limit
+	client   *conn           // of a request that is answered directly, else nil
 
-	mu     sync.Mutex
-	timed  context.Context // nil until somebody waits
-	cancel context.CancelFunc
-	err    error // once met, it stays
+	mu        sync.Mutex
+	timed     context.Context // nil until somebody waits
+	cancel    context.CancelFunc
+	departure *departure // nil until somebody waits for a direct answer
+	err       error      // once met, it stays
 }
 
 type requestIDKey struct{}
@@ -55,7 +57,17 @@ func (c *requestContext) Done() <-chan struct{} {
 func (c *requestContext) arm() {
 	if c.timed == nil {
 		c.timed, c.cancel = context.WithDeadline(c.parent, c.deadline)
+		if c.client != nil {
+			c.departure = c.client.watch(c.cancel)
+		}
 	}
+}
+
+// clientGone tells whether the request has lost its client.
+func (c *requestContext) clientGone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.parent.Err() != nil || c.departure != nil && c.departure.noticed.Load()
 }
 
 // Err implements [context.Context].
@@ -95,11 +107,16 @@ func (c *requestContext) Value(key any) any {
 	return c.parent.Value(key)
 }
 
-// release gives the timer back.
+// release gives the timer back. Nobody watches the client from then on.
 func (c *requestContext) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cancel != nil {
-		c.cancel()
+	if c.cancel == nil {
+		c.client = nil
+		return
+	}
+	c.cancel()
+	if c.departure != nil {
+		c.departure.stop()
 	}
 }

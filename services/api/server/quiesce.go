@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,12 +15,17 @@ type connections struct {
 	fresh map[net.Conn]struct{} // accepted, without a request so far
 	busy  map[net.Conn]struct{} // with a request that is not answered yet
 
+	// quiet have had direct answers only (direct.go). For http.Server they are
+	// without a request so far, and it would wait for one.
+	quiet  map[net.Conn]struct{}
+	direct atomic.Int64 // direct answers under way
+
 	// changed has an element when the last busy one may have become none.
 	changed chan struct{}
 }
 
 func newConnections() *connections {
-	return &connections{fresh: map[net.Conn]struct{}{}, busy: map[net.Conn]struct{}{}, changed: make(chan struct{}, 1)}
+	return &connections{fresh: map[net.Conn]struct{}{}, busy: map[net.Conn]struct{}{}, quiet: map[net.Conn]struct{}{}, changed: make(chan struct{}, 1)}
 }
 
 // follow is http.Server's ConnState.
@@ -29,6 +35,9 @@ func (cs *connections) follow(c net.Conn, state http.ConnState) {
 		if state != http.StateHijacked {
 			plain.handled.Store(false)
 		}
+		if state == http.StateNew || state == http.StateIdle {
+			plain.wait()
+		}
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -37,16 +46,38 @@ func (cs *connections) follow(c net.Conn, state http.ConnState) {
 		return
 	}
 	delete(cs.fresh, c)
+	delete(cs.quiet, c)
 	if state == http.StateActive {
 		cs.busy[c] = struct{}{}
 		return
 	}
 	delete(cs.busy, c)
 	if len(cs.busy) == 0 {
-		select {
-		case cs.changed <- struct{}{}:
-		default:
-		}
+		cs.signal()
+	}
+}
+
+func (cs *connections) signal() {
+	select {
+	case cs.changed <- struct{}{}:
+	default:
+	}
+}
+
+// served notes that a connection has had a direct answer.
+func (cs *connections) served(c net.Conn) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if _, ok := cs.fresh[c]; ok {
+		delete(cs.fresh, c)
+		cs.quiet[c] = struct{}{}
+	}
+}
+
+// leaveDirect counts a direct answer out.
+func (cs *connections) leaveDirect() {
+	if cs.direct.Add(-1) == 0 {
+		cs.signal()
 	}
 }
 
@@ -61,9 +92,12 @@ func (cs *connections) quiesce(ctx context.Context) {
 	defer grace.Stop()
 	for {
 		cs.mu.Lock()
-		quiet := len(cs.busy) == 0 && len(cs.fresh) == 0
+		done := len(cs.busy) == 0 && len(cs.fresh) == 0 && cs.direct.Load() == 0
+		if done {
+			closeAll(cs.quiet)
+		}
 		cs.mu.Unlock()
-		if quiet {
+		if done {
 			return
 		}
 		select {
@@ -80,7 +114,11 @@ func (cs *connections) quiesce(ctx context.Context) {
 func (cs *connections) closeFresh() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	for c := range cs.fresh {
+	closeAll(cs.fresh)
+}
+
+func closeAll(conns map[net.Conn]struct{}) {
+	for c := range conns {
 		_ = c.Close()
 	}
 }

@@ -28,12 +28,12 @@ func (s *Server) newRouter() *gin.Engine {
 	router.UnescapePathValues = false
 	router.ForwardedByClientIP = false
 	for _, r := range s.routes {
-		router.Handle(r.Method, r.pattern(), func(g *gin.Context) { s.handle(g, r) })
+		router.Handle(r.Method, r.pattern(), func(g *gin.Context) { s.handle(g.Writer, g.Request, nil, g.Params, r) })
 	}
-	router.NoRoute(func(g *gin.Context) { s.handle(g, s.unknown) })
+	router.NoRoute(func(g *gin.Context) { s.handle(g.Writer, g.Request, nil, g.Params, s.unknown) })
 	router.NoMethod(func(g *gin.Context) {
 		g.Writer.Header().Del("Allow") // the router's own, which does not know of suffixes
-		s.handle(g, s.unknown)
+		s.handle(g.Writer, g.Request, nil, g.Params, s.unknown)
 	})
 	return router
 }
@@ -46,25 +46,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // handle runs a route and is the one place that answers errors, counts and
-// logs.
-func (s *Server) handle(g *gin.Context, r *route) {
+// logs. It is given the client's connection where nobody else watches it.
+func (s *Server) handle(w responseWriter, r *http.Request, client *conn, params gin.Params, to *route) {
 	start := time.Now()
-	c := &call{server: s, route: r, w: g.Writer, r: g.Request, path: g.Request.URL.Path, params: g.Params}
-	c.parent = g.Request.Context()
-	c.id = s.ids.of(g.Request.Header)
-	if !r.endless {
+	c := &call{server: s, route: to, w: w, r: r, path: r.URL.Path, params: params}
+	c.parent, c.client = r.Context(), client
+	c.id = s.ids.of(r.Header)
+	if !to.endless {
 		c.deadline = start.Add(s.opts.RequestTimeout)
 	}
-	if g.Request.ContentLength != 0 {
+	if r.ContentLength != 0 {
 		c.awaitBody(unwantedBodyTimeout)
 	}
-	h := g.Writer.Header()
+	h := w.Header()
 	h["X-Request-Id"] = []string{c.id}
 	if s.draining.Load() {
 		h["Connection"] = headerClose
 	}
 	if s.opts.Traced {
-		tracing.Name(c.parent, r.Method, r.Path)
+		tracing.Name(c.parent, to.Method, to.Path)
 	}
 	s.metrics.inFlight.Inc()
 	defer func() {
@@ -109,7 +109,7 @@ const statusClientGone = 499
 // finish counts and logs an answered request.
 func (c *call) finish(err error, took time.Duration) {
 	status := c.w.Status()
-	if err != nil && c.parent.Err() != nil {
+	if err != nil && c.clientGone() {
 		status = statusClientGone
 	}
 	c.route.metrics.observe(c.r.Method, status, c.w.Size(), took, c.route.endless)

@@ -30,7 +30,8 @@ import (
 type Server struct {
 	opts        Options
 	routes      []*route
-	unknown     *route // of what none of them has
+	unknown     *route            // of what none of them has
+	direct      map[string]*route // by method: those of one key, that plain requests take; nil: none is answered directly
 	router      *gin.Engine
 	limiter     *limiter
 	metrics     *metrics
@@ -66,6 +67,9 @@ func New(opts Options) (*Server, error) {
 	}
 	s.unknown = &route{Route: Route{Path: unknownPath}, serve: refuseUnknown, metrics: s.metrics.unknown()}
 	s.router = s.newRouter()
+	if !opts.Traced { // a span is net/http's handler's
+		s.direct = directRoutes(s.routes)
+	}
 	s.streams, s.endStreams = context.WithCancelCause(context.Background())
 	var handler http.Handler = s
 	if opts.Traced {
