@@ -28,6 +28,7 @@ const (
 	MaxTxnCompares      = 128
 	MaxTxnOperations    = 128 // of each branch
 	MaxBatchOperations  = 1000
+	MaxReadBytes        = 16 << 20 // values that one transaction, or one batch, reads
 	MaxPageEntries      = 1000
 	MaxPageBytes        = 8 << 20  // a page closes once its values exceed this
 	MaxChangeValueBytes = 64 << 10 // larger values are left out of the change log's answers

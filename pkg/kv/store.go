@@ -24,10 +24,15 @@ type API interface {
 	// Batch runs operations in the order given, each as Apply would, with one
 	// result each. It is not atomic: one that is refused stops no other. Under a
 	// named identity each write is answered once, a refusal too; gets read again.
+	// A get by which the batch reads more than MaxReadBytes of values is refused
+	// as too_large.
 	Batch(ctx context.Context, ns string, ops []Operation, id Identity) ([]Result, error)
 
 	// Txn runs a transaction: all of a branch or, on any refusal, nothing; the
-	// error's Field then names the operation.
+	// error's Field then names the operation. What its gets and its compares of
+	// values read counts, each time that it is read: a transaction that comes to
+	// more than MaxReadBytes is refused as too_large, the Field naming the
+	// compare or the get that was too much.
 	Txn(ctx context.Context, ns string, txn Txn, id Identity) (TxnResult, error)
 
 	// Version reads one version of a key; not_found when it is past retention

@@ -24,6 +24,8 @@ type builder struct {
 	head head
 	now  int64 // µs, of the request that is being run
 
+	reads kv.ReadBudget // of the request that is being run
+
 	states     map[address]*state // touched by this batch; nil for a key without a row
 	records    map[kv.WriteID]*recordRow
 	namespaces map[string]*namespaceUse // outlives the batch
@@ -81,6 +83,7 @@ func (b *builder) begin() {
 // run runs one request: all of its changes become rows, or none does.
 func (b *builder) run(request func(*builder) error) error {
 	b.now = b.clock().UnixMicro()
+	b.reads = kv.ReadBudget{}
 	mark := len(b.mutations)
 	err := request(b)
 	if err != nil {

@@ -45,6 +45,9 @@ func (b *builder) get(ns, key string, current *state) (kv.Result, error) {
 	if !current.live(b.now) {
 		return kv.Result{Kind: kv.KindGet, Key: key, Version: current.lastVersion(), Err: kv.ErrNotFound}, nil
 	}
+	if err := b.reads.Take(current.size); err != nil {
+		return kv.Result{}, err
+	}
 	if _, err := b.value(ns, key, current); err != nil {
 		return kv.Result{}, err
 	}

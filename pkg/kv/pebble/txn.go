@@ -74,7 +74,7 @@ func (b *builder) txn(ns string, txn *kv.Txn) (kv.TxnResult, error) {
 	for i := range txn.Compare {
 		holds, err := b.compare(ns, &txn.Compare[i])
 		if err != nil {
-			return kv.TxnResult{}, err
+			return kv.TxnResult{}, at(err, "compare", i)
 		}
 		if !holds {
 			result.Succeeded = false
@@ -89,12 +89,17 @@ func (b *builder) txn(ns string, txn *kv.Txn) (kv.TxnResult, error) {
 	for i := range branch {
 		var err error
 		if result.Results[i], err = b.apply(ns, &branch[i]); err != nil {
-			e := *kv.AsError(err)
-			e.Field = fmt.Sprintf("%s[%d]", name, i)
-			return kv.TxnResult{}, &e
+			return kv.TxnResult{}, at(err, name, i)
 		}
 	}
 	return result, nil
+}
+
+// at names the part of a transaction that an error is about.
+func at(err error, part string, i int) error {
+	e := *kv.AsError(err)
+	e.Field = fmt.Sprintf("%s[%d]", part, i)
+	return &e
 }
 
 // compare holds a key's state against a compare's operand.
@@ -116,6 +121,9 @@ func (b *builder) compare(ns string, c *kv.Compare) (bool, error) {
 	case kv.TargetValue:
 		if !live {
 			return c.Is == kv.RelationNotEqual, nil
+		}
+		if err := b.reads.Take(current.size); err != nil {
+			return false, err
 		}
 		value, err := b.value(ns, c.Key, current)
 		if err != nil {

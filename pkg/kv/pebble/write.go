@@ -44,6 +44,7 @@ func (s *Store) Apply(ctx context.Context, ns string, op kv.Operation, id kv.Ide
 // hold others up for long.
 func (s *Store) Batch(ctx context.Context, ns string, ops []kv.Operation, id kv.Identity) ([]kv.Result, error) {
 	results := make([]kv.Result, len(ops))
+	var reads kv.ReadBudget // of all groups
 	for start := 0; start == 0 || start < len(ops); {
 		end, cost := start, int64(0)
 		for end < len(ops) && (end == start || cost < maxGroupBytes) {
@@ -52,6 +53,7 @@ func (s *Store) Batch(ctx context.Context, ns string, ops []kv.Operation, id kv.
 		}
 		first := start
 		err := s.commit(ctx, cost, func(b *builder) error {
+			b.reads = reads
 			if first == 0 {
 				if err := b.claimBatch(ns, id); err != nil {
 					return err
@@ -60,6 +62,7 @@ func (s *Store) Batch(ctx context.Context, ns string, ops []kv.Operation, id kv.
 			for i := first; i < end; i++ {
 				results[i] = b.item(ns, &ops[i], kv.Identity{ID: id.ID.Item(i), Hash: id.Hash})
 			}
+			reads = b.reads
 			return nil
 		})
 		if err != nil {

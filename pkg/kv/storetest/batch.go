@@ -109,6 +109,22 @@ var batchTests = []test{
 		s.equal("c", s.get("c").Size, int64(len(large)))
 	}},
 
+	{"a get that reads too much is refused alone", func(s *space) {
+		large := string(make([]byte, 6<<20))
+		s.put("small", "1")
+		results := s.batch(putOp("a", large), getOp("a"), getOp("a"), getOp("a"), getOp("small"), putOp("b", "1"))
+		for i, res := range results {
+			want := kv.Code("")
+			if i == 3 {
+				want = kv.CodeTooLarge
+			}
+			if codeOf(res.Err) != want {
+				s.Fatalf("operation %d: %v, want %q", i, res.Err, want)
+			}
+		}
+		s.equal("b", string(s.get("b").Value), "1")
+	}},
+
 	{"a batch of reads writes nothing", func(s *space) {
 		s.put("k", "1")
 		head := s.head()

@@ -146,6 +146,34 @@ var txnTests = []test{
 		}
 	}},
 
+	{"values that are read together are bounded", func(s *space) {
+		large := string(make([]byte, 6<<20))
+		s.put("a", large)
+		s.put("b", large)
+		head := s.head()
+		holds := kv.Compare{Key: "a", Target: kv.TargetValue, Is: kv.RelationNotEqual, Value: []byte("x")}
+		exists := kv.Compare{Key: "b", Target: kv.TargetExists, Is: kv.RelationEqual, Exists: true}
+		never := kv.Compare{Key: "b", Target: kv.TargetVersion, Is: kv.RelationEqual}
+		for name, tt := range map[string]struct {
+			txn   kv.Txn
+			field string
+		}{
+			"gets":                  {kv.Txn{Success: []kv.Operation{putOp("new", "1"), getOp("a"), getOp("b"), getOp("a")}}, "success[3]"},
+			"gets of one key":       {kv.Txn{Compare: []kv.Compare{never}, Failure: []kv.Operation{getOp("a"), getOp("a"), getOp("a")}}, "failure[2]"},
+			"compares of values":    {kv.Txn{Compare: []kv.Compare{holds, holds, exists, holds}, Success: []kv.Operation{putOp("new", "1")}}, "compare[3]"},
+			"compares and then get": {kv.Txn{Compare: []kv.Compare{holds, holds}, Success: []kv.Operation{getOp("absent"), getOp("b")}}, "success[1]"},
+		} {
+			_, err := s.Store.Txn(s.Context(), s.ns, tt.txn, kv.Identity{})
+			s.wantCode(err, kv.CodeTooLarge, "%s", name)
+			s.equal(name+": field", kv.AsError(err).Field, tt.field)
+		}
+		s.absent("new")
+		s.equal("head", s.head(), head)
+		for range 2 { // a later transaction has a budget of its own
+			s.txn(kv.Txn{Compare: []kv.Compare{holds, exists}, Success: []kv.Operation{putOp("c", "1"), getOp("b"), getOp("c")}})
+		}
+	}},
+
 	{"a write that is refused after an expiry was logged takes that back too", func(s *space) {
 		s.put("text", "x")
 		s.lapsed("expired")
