@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trivetkv/trivet/pkg/client"
-	"github.com/trivetkv/trivet/pkg/config"
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/load"
 )
@@ -117,18 +116,14 @@ func (f benchFlags) check() error {
 }
 
 func (t *terminal) bench(cmd *cobra.Command, flags benchFlags, output format) error {
-	environ, err := t.clientEnviron(cmd)
+	server, err := t.target(cmd)
 	if err != nil {
 		return err
 	}
-	var cfg config.Client
-	if err := config.Load(environ, &cfg); err != nil {
-		return err
-	}
-	if err := checkBenchTarget(cfg.URL, flags.yes); err != nil {
+	if err := checkBenchTarget(server.url, flags.yes); err != nil {
 		return usageError{err}
 	}
-	c, err := t.connect(cmd)
+	c, err := server.connect()
 	if err != nil {
 		return err
 	}
@@ -136,14 +131,15 @@ func (t *terminal) bench(cmd *cobra.Command, flags benchFlags, output format) er
 	ctx, cancel := interruptible(cmd.Context())
 	defer cancel()
 
-	work := newWorkload(flags, cfg.Token.Reveal())
+	work := newWorkload(flags, server.token)
 	fmt.Fprintf(t.err, "writing %d keys to namespace %s\n", flags.keys, flags.namespace)
 	if err := work.prepare(ctx, c); err != nil {
 		return err
 	}
 	fmt.Fprintf(t.err, "sending for %v\n", flags.duration)
 	options := load.Options{
-		URL: strings.TrimRight(cfg.URL, "/"), Connections: flags.connections, Duration: flags.duration, Rate: flags.rate, Mix: work.next,
+		URL: strings.TrimRight(server.url, "/"), TLS: server.tls, Connections: flags.connections,
+		Duration: flags.duration, Rate: flags.rate, Mix: work.next,
 	}
 	result, err := load.Run(ctx, options)
 	if err != nil {
@@ -152,7 +148,7 @@ func (t *terminal) bench(cmd *cobra.Command, flags benchFlags, output format) er
 		}
 		return &kv.Error{Code: kv.CodeUnavailable, Detail: "the load could not be sent", Cause: err}
 	}
-	report := newBenchReport(flags, cfg.URL, result)
+	report := newBenchReport(flags, server.url, result)
 	if flags.plot != "" {
 		if err := os.WriteFile(flags.plot, report.svg(), 0o644); err != nil { //nolint:gosec // a picture to be shown
 			return fmt.Errorf("write the plot: %w", err)

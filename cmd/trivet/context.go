@@ -25,7 +25,7 @@ configuration directory. It is readable by you alone; a file that others may
 read is refused when it holds a token.
 
 A command talks to the server of its flags, else of the variables, else of the
-context in use. A context's token goes to the context's server only.`,
+context in use. A context's token and certificates are for its server only.`,
 		Example: `  trivet context set local --url http://127.0.0.1:8080
   trivet context set prod --url https://kv.example.com --token-file ~/.trivet-token
   trivet context use prod
@@ -89,8 +89,9 @@ func (t *terminal) contextSetCommand() *cobra.Command {
 is the one in use.
 
 With --token-file the file keeps the token, and is read whenever a command
-runs. With --token the configuration file keeps it; "-" reads it from standard
-input, where other users of this machine cannot see it.`,
+runs; so are the files of certificates. With --token the configuration file
+keeps it; "-" reads it from standard input, where other users of this machine
+cannot see it. An empty name of a file, as in --ca-file "", forgets it.`,
 		Example: `  trivet context set prod --url https://kv.example.com --token-file ~/.trivet-token
   trivet token create laptop --scope 'shop=read' | trivet context set laptop --url https://kv.example.com --token -`,
 		Args:              cobra.ExactArgs(1),
@@ -122,6 +123,9 @@ input, where other users of this machine cannot see it.`,
 	}
 	cmd.Flags().StringVar(&given.URL, "url", "", "base URL of the server")
 	cmd.Flags().StringVar(&given.TokenFile, "token-file", "", "file that holds the bearer token")
+	cmd.Flags().StringVar(&given.CAFile, "ca-file", "", "PEM file of the authorities to trust instead of the machine's")
+	cmd.Flags().StringVar(&given.CertFile, "cert", "", "PEM file of the certificate to show to the server")
+	cmd.Flags().StringVar(&given.KeyFile, "key", "", "PEM file of its private key")
 	cmd.Flags().StringVar(&given.Token, "token", "", "bearer token, to be kept in the configuration file; - reads standard input")
 	return cmd
 }
@@ -131,12 +135,29 @@ func (t *terminal) changed(cmd *cobra.Command, server, given savedServer) (saved
 	if cmd.Flags().Changed("url") {
 		server.URL = given.URL
 	}
-	if cmd.Flags().Changed("token-file") {
-		path, err := filepath.Abs(given.TokenFile)
+	for flag, file := range map[string]struct {
+		given string
+		saved *string
+	}{
+		"token-file": {given.TokenFile, &server.TokenFile},
+		"ca-file":    {given.CAFile, &server.CAFile},
+		"cert":       {given.CertFile, &server.CertFile},
+		"key":        {given.KeyFile, &server.KeyFile},
+	} {
+		if !cmd.Flags().Changed(flag) {
+			continue
+		}
+		if *file.saved = ""; file.given == "" {
+			continue // forgotten
+		}
+		path, err := filepath.Abs(file.given)
 		if err != nil {
 			return server, err
 		}
-		server.TokenFile, server.Token = path, ""
+		*file.saved = path
+	}
+	if cmd.Flags().Changed("token-file") {
+		server.Token = ""
 	}
 	if cmd.Flags().Changed("token") {
 		server.Token, server.TokenFile = given.Token, ""
@@ -156,6 +177,9 @@ func checkContext(name string, server savedServer) error {
 	}
 	if server.URL == "" {
 		return usageError{errors.New("a new context needs --url")}
+	}
+	if (server.CertFile == "") != (server.KeyFile == "") {
+		return usageError{errors.New("a certificate needs its key: give --cert and --key together")}
 	}
 	c, err := client.New(client.Options{URL: server.URL, Token: server.Token})
 	if err == nil {
@@ -190,6 +214,9 @@ type contextShape struct {
 	Current   bool   `json:"current"`
 	URL       string `json:"url"`
 	TokenFile string `json:"token_file,omitempty"`
+	CAFile    string `json:"ca_file,omitempty"`
+	CertFile  string `json:"cert_file,omitempty"`
+	KeyFile   string `json:"key_file,omitempty"`
 	HasToken  bool   `json:"has_token"`
 }
 
@@ -198,6 +225,7 @@ func (f contextFile) shape(name string) contextShape {
 	return contextShape{
 		Name: name, Current: name == f.Current, URL: server.URL,
 		TokenFile: server.TokenFile, HasToken: server.Token != "" || server.TokenFile != "",
+		CAFile: server.CAFile, CertFile: server.CertFile, KeyFile: server.KeyFile,
 	}
 }
 
@@ -274,7 +302,13 @@ func (t *terminal) contextShowCommand() *cobra.Command {
 			if !output.isText() {
 				return output.document(t.out, shape)
 			}
-			return t.printFields([][2]string{{"name", shape.Name}, {"url", shape.URL}, {"token", shape.token()}, {"file", path}})
+			fields := [][2]string{{"name", shape.Name}, {"url", shape.URL}, {"token", shape.token()}}
+			for _, file := range [][2]string{{"authorities", shape.CAFile}, {"certificate", shape.CertFile}, {"key", shape.KeyFile}} {
+				if file[1] != "" {
+					fields = append(fields, file)
+				}
+			}
+			return t.printFields(append(fields, [2]string{"file", path}))
 		},
 	}
 	output.flag(cmd)

@@ -27,11 +27,14 @@ type contextFile struct {
 }
 
 // savedServer is a server that a context names. It has at most one of Token
-// and TokenFile.
+// and TokenFile, and both of CertFile and KeyFile or none.
 type savedServer struct {
 	URL       string `yaml:"url"`
 	Token     string `yaml:"token,omitempty"`
 	TokenFile string `yaml:"token_file,omitempty"`
+	CAFile    string `yaml:"ca_file,omitempty"`
+	CertFile  string `yaml:"cert_file,omitempty"`
+	KeyFile   string `yaml:"key_file,omitempty"`
 }
 
 // settings gives the server as variables.
@@ -39,15 +42,23 @@ func (s savedServer) settings() (map[string]string, error) {
 	if s.URL == "" {
 		return nil, nil
 	}
-	token := s.Token
-	if s.TokenFile != "" {
-		content, err := os.ReadFile(s.TokenFile)
-		if err != nil {
-			return nil, fmt.Errorf("the context's token file: %w", err)
+	settings := map[string]string{"TRIVET_URL": s.URL, "TRIVET_TOKEN": s.Token, "TRIVET_CA": "", "TRIVET_CERT": "", "TRIVET_KEY": ""}
+	for _, file := range []struct{ kind, path, variable string }{
+		{"token", s.TokenFile, "TRIVET_TOKEN"},
+		{"authorities", s.CAFile, "TRIVET_CA"},
+		{"certificate", s.CertFile, "TRIVET_CERT"},
+		{"key", s.KeyFile, "TRIVET_KEY"},
+	} {
+		if file.path == "" {
+			continue
 		}
-		token = strings.TrimSpace(string(content))
+		content, err := os.ReadFile(file.path)
+		if err != nil {
+			return nil, fmt.Errorf("the context's %s file: %w", file.kind, err)
+		}
+		settings[file.variable] = strings.TrimSpace(string(content))
 	}
-	return map[string]string{"TRIVET_URL": s.URL, "TRIVET_TOKEN": token}, nil
+	return settings, nil
 }
 
 // readContexts reads the file at path. One that is not there has no contexts.
@@ -97,6 +108,8 @@ func (f contextFile) check(path string, mode fs.FileMode) error {
 			return &config.Error{Name: path, Problem: fmt.Sprintf("the context %q has no url", name)}
 		case server.Token != "" && server.TokenFile != "":
 			return &config.Error{Name: path, Problem: fmt.Sprintf("the context %q has a token and a token_file", name)}
+		case (server.CertFile == "") != (server.KeyFile == ""):
+			return &config.Error{Name: path, Problem: fmt.Sprintf("the context %q has one of cert_file and key_file; it needs both", name)}
 		case server.Token != "" && mode.Perm()&0o077 != 0 && runtime.GOOS != "windows":
 			return &config.Error{Name: path, Problem: fmt.Sprintf("it holds a token and others may read it; run chmod 600 %q", path)}
 		}

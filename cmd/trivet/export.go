@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trivetkv/trivet/pkg/client"
-	"github.com/trivetkv/trivet/pkg/config"
 	"github.com/trivetkv/trivet/pkg/transfer"
 )
 
@@ -85,22 +84,18 @@ position at the end is one from which "trivet kv watch --since" misses nothing.
 
 // transfer runs an export or an import; Ctrl-C interrupts it.
 func (t *terminal) transfer(cmd *cobra.Command, run func(ctx context.Context, c *client.Client, server string) error) error {
-	environ, err := t.clientEnviron(cmd)
+	server, err := t.target(cmd)
 	if err != nil {
 		return err
 	}
-	var cfg config.Client
-	if err := config.Load(environ, &cfg); err != nil {
-		return err
-	}
-	c, err := t.connect(cmd)
+	c, err := server.connect()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	ctx, cancel := interruptible(cmd.Context())
 	defer cancel()
-	return run(ctx, c, cfg.URL)
+	return run(ctx, c, server.url)
 }
 
 func (t *terminal) export(ctx context.Context, c *client.Client, file string, opts transfer.ExportOptions) error {

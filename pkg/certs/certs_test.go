@@ -1,80 +1,18 @@
 package certs_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
 	"log/slog"
-	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/trivetkv/trivet/pkg/certs"
+	"github.com/trivetkv/trivet/pkg/certs/certstest"
 )
-
-// authority signs certificates for one test.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pem  []byte
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"},
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &authority{cert, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})}
-}
-
-// issue writes a certificate and its key to dir and gives the files' names.
-func (a *authority) issue(t *testing.T, dir, name string, serial int64) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, template, a.cert, private.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key = filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key")
-	write(t, cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}))
-	write(t, key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	return cert, key
-}
 
 func write(t *testing.T, name string, content []byte) {
 	t.Helper()
@@ -98,11 +36,9 @@ func serve(t *testing.T, files certs.Files) (*certs.Reloader, string) {
 }
 
 // get asks once on a new connection and gives the server certificate's serial.
-func get(t *testing.T, a *authority, url string, client ...tls.Certificate) (int64, error) {
+func get(t *testing.T, a *certstest.Authority, url string, client ...tls.Certificate) (int64, error) {
 	t.Helper()
-	roots := x509.NewCertPool()
-	roots.AddCert(a.cert)
-	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: client, MinVersion: tls.VersionTLS12}}
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: a.Pool(), Certificates: client, MinVersion: tls.VersionTLS12}}
 	response, err := (&http.Client{Transport: transport}).Get(url)
 	if err != nil {
 		return 0, err
@@ -113,8 +49,8 @@ func get(t *testing.T, a *authority, url string, client ...tls.Certificate) (int
 
 func TestACertificateIsReadAgainWithoutARestart(t *testing.T) {
 	t.Parallel()
-	a, dir := newAuthority(t), t.TempDir()
-	cert, key := a.issue(t, dir, "server", 7)
+	a, dir := certstest.NewAuthority(t), t.TempDir()
+	cert, key := a.Write(dir, "server", 7)
 	r, url := serve(t, certs.Files{Cert: cert, Key: key})
 	if serial, err := get(t, a, url); err != nil || serial != 7 {
 		t.Fatalf("serial %d, %v", serial, err)
@@ -131,7 +67,7 @@ func TestACertificateIsReadAgainWithoutARestart(t *testing.T) {
 		t.Fatalf("after a bad reload: serial %d, %v", serial, err)
 	}
 
-	a.issue(t, dir, "server", 8)
+	a.Write(dir, "server", 8)
 	if changed, err := r.Reload(); !changed || err != nil {
 		t.Fatalf("new files: %t, %v", changed, err)
 	}
@@ -142,26 +78,19 @@ func TestACertificateIsReadAgainWithoutARestart(t *testing.T) {
 
 func TestClientCertificatesAreDemanded(t *testing.T) {
 	t.Parallel()
-	a, stranger, dir := newAuthority(t), newAuthority(t), t.TempDir()
-	cert, key := a.issue(t, dir, "server", 1)
-	ca := filepath.Join(dir, "ca.crt")
-	write(t, ca, a.pem)
-	_, url := serve(t, certs.Files{Cert: cert, Key: key, ClientCA: ca})
+	a, stranger, dir := certstest.NewAuthority(t), certstest.NewAuthority(t), t.TempDir()
+	cert, key := a.Write(dir, "server", 1)
+	_, url := serve(t, certs.Files{Cert: cert, Key: key, ClientCA: a.WriteCA(dir)})
 
 	if _, err := get(t, a, url); err == nil {
 		t.Fatal("a client without a certificate was let in")
 	}
 	for _, test := range []struct {
 		name   string
-		issuer *authority
+		issuer *certstest.Authority
 		good   bool
 	}{{"known", a, true}, {"stranger", stranger, false}} {
-		c, k := test.issuer.issue(t, dir, test.name, 2)
-		pair, err := tls.LoadX509KeyPair(c, k)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := get(t, a, url, pair); (err == nil) != test.good {
+		if _, err := get(t, a, url, test.issuer.Pair(test.name, 2)); (err == nil) != test.good {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
@@ -169,9 +98,9 @@ func TestClientCertificatesAreDemanded(t *testing.T) {
 
 func TestFilesThatCannotWorkAreRefused(t *testing.T) {
 	t.Parallel()
-	a, dir := newAuthority(t), t.TempDir()
-	cert, key := a.issue(t, dir, "server", 1)
-	_, otherKey := a.issue(t, dir, "other", 2)
+	a, dir := certstest.NewAuthority(t), t.TempDir()
+	cert, key := a.Write(dir, "server", 1)
+	_, otherKey := a.Write(dir, "other", 2)
 	empty := filepath.Join(dir, "empty.crt")
 	write(t, empty, nil)
 	for name, files := range map[string]certs.Files{

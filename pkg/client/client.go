@@ -12,6 +12,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +38,11 @@ type Options struct {
 	Token     string // bearer token; empty: none is sent
 	UserAgent string // empty: "trivet-go"
 	Retry     Retry
+
+	// TLS is for https: authorities to trust instead of the machine's
+	// (RootCAs), a certificate of the caller's own (Certificates). Nil trusts
+	// what the machine trusts. It excludes Transport.
+	TLS *tls.Config
 
 	// Transport sends the requests; nil makes one that keeps enough connections
 	// open for many concurrent calls.
@@ -70,8 +76,11 @@ func New(opts Options) (*Client, error) {
 		return nil, kv.Invalid("token", "the token has to be printable ASCII without spaces")
 	}
 	transport := opts.Transport
-	if transport == nil {
-		transport = newTransport()
+	switch {
+	case transport == nil:
+		transport = newTransport(opts.TLS)
+	case opts.TLS != nil:
+		return nil, kv.Invalid("tls", "a transport has TLS settings of its own; give one or the other")
 	}
 	userAgent := opts.UserAgent
 	if userAgent == "" {
@@ -90,13 +99,14 @@ func New(opts Options) (*Client, error) {
 	}, nil
 }
 
-func newTransport() *http.Transport {
+func newTransport(settings *tls.Config) *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
 		ForceAttemptHTTP2:     true,
 		MaxIdleConnsPerHost:   256, // the default of 2 opens a connection for nearly every concurrent call
 		IdleConnTimeout:       90 * time.Second,
+		TLSClientConfig:       settings.Clone(),
 		TLSHandshakeTimeout:   5 * time.Second,
 		ExpectContinueTimeout: time.Second,
 	}
@@ -188,7 +198,18 @@ func unreachable(err error) error {
 	if errors.As(err, &sending) {
 		err = sending.Err // without the URL, which shows the key
 	}
-	return &kv.Error{Code: kv.CodeUnavailable, Detail: "the server could not be reached", Cause: err}
+	detail := "the server could not be reached"
+	if isUntrusted(err) {
+		detail = "the server's certificate is not trusted"
+	}
+	return &kv.Error{Code: kv.CodeUnavailable, Detail: detail, Cause: err}
+}
+
+// isUntrusted tells that the server showed a certificate that is not good for
+// it, which no repetition changes.
+func isUntrusted(err error) bool {
+	var refused *tls.CertificateVerificationError
+	return errors.As(err, &refused)
 }
 
 // refusal makes an error of an answer whose status is not 2xx.

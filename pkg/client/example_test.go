@@ -2,6 +2,8 @@ package client_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log"
@@ -172,4 +174,28 @@ func ExampleClient_CreateToken() {
 	}
 	fmt.Println(token.Name, "expires", !token.ExpiresAt.IsZero(), "secret", token.Secret != "")
 	// Output: carts expires true secret true
+}
+
+// A server behind an authority of the team's own, which asks its callers for
+// certificates.
+func ExampleNew_certificates() {
+	authorities, err := os.ReadFile("team-ca.pem")
+	if err != nil {
+		log.Fatal(err)
+	}
+	mine, err := tls.LoadX509KeyPair("shop-web.pem", "shop-web-key.pem")
+	if err != nil {
+		log.Fatal(err)
+	}
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM(authorities)
+	c, err := client.New(client.Options{
+		URL:   "https://kv.example.com",
+		Token: os.Getenv("TRIVET_TOKEN"),
+		TLS:   &tls.Config{RootCAs: trusted, Certificates: []tls.Certificate{mine}, MinVersion: tls.VersionTLS12},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
 }

@@ -38,7 +38,7 @@ func (r Retry) withDefaults() Retry {
 // clients which failed together do not come back together.
 func (r Retry) pause(attempt int, err error) (time.Duration, bool) {
 	e := kv.AsError(err)
-	if attempt >= r.Attempts || !passes(e.Code) || e.RetryAfter > r.MaxPause {
+	if attempt >= r.Attempts || !passes(err) || e.RetryAfter > r.MaxPause {
 		return 0, false
 	}
 	pause := min(r.MinPause<<min(attempt-1, 20), r.MaxPause)
@@ -47,9 +47,11 @@ func (r Retry) pause(attempt int, err error) (time.Duration, bool) {
 }
 
 // passes tells the errors that a later attempt may not meet.
-func passes(code kv.Code) bool {
-	switch code {
-	case kv.CodeUnavailable, kv.CodeOverloaded, kv.CodeRateLimited, kv.CodeTimeout, kv.CodeIdempotencyInProgress:
+func passes(err error) bool {
+	switch kv.CodeOf(err) {
+	case kv.CodeUnavailable:
+		return !isUntrusted(err)
+	case kv.CodeOverloaded, kv.CodeRateLimited, kv.CodeTimeout, kv.CodeIdempotencyInProgress:
 		return true
 	default:
 		return false

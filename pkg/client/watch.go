@@ -53,7 +53,7 @@ func (c *Client) Watch(ctx context.Context, ns string, opts WatchOptions) iter.S
 			if position != before {
 				attempt = 1
 			}
-			if ctx.Err() == nil && passes(kv.CodeOf(err)) {
+			if ctx.Err() == nil && passes(err) {
 				if opts.Interrupted != nil {
 					opts.Interrupted(err)
 				}

@@ -70,10 +70,3 @@ func (p *Process) Validate() error {
 	}
 	return nil
 }
-
-// Client says which server a command talks to.
-type Client struct {
-	URL    string `env:"TRIVET_URL" envDefault:"http://127.0.0.1:8080" doc:"Base URL of the server that commands talk to; the flag --url wins over it."`
-	Token  Secret `env:"TRIVET_TOKEN" doc:"Bearer token of commands; the flag --token wins over it."`
-	Config string `env:"TRIVET_CONFIG" doc:"File of the contexts that \"trivet context\" keeps; the flag --config wins over it. Without it: trivet/config.yaml in the user's configuration directory."`
-}
