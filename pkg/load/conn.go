@@ -89,7 +89,7 @@ func (c *conn) arm(deadline time.Time) net.Conn {
 // connection is closed and has to be dialled again.
 func (c *conn) do(r *Request, now time.Time) (response, error) {
 	nc := c.arm(now.Add(c.timeout))
-	c.wire = r.appendWire(c.wire[:0], c.url.Host)
+	c.wire = r.AppendWire(c.wire[:0], c.url.Host)
 	if _, err := nc.Write(c.wire); err != nil {
 		c.close()
 		return response{}, err

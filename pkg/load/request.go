@@ -18,8 +18,8 @@ func (r *Request) reset() {
 	r.Target, r.Header, r.Body = r.Target[:0], r.Header[:0], r.Body[:0]
 }
 
-// appendWire writes the request as it travels.
-func (r *Request) appendWire(b []byte, host string) []byte {
+// AppendWire appends the request as it travels to a host.
+func (r *Request) AppendWire(b []byte, host string) []byte {
 	b = append(b, r.Method...)
 	b = append(b, ' ')
 	b = append(b, r.Target...)

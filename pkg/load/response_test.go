@@ -53,7 +53,7 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 	req := Request{Method: "PUT", Target: []byte("/v1/kv/ns/key"), Body: []byte("value")}
 	buf := make([]byte, 0, 1024)
 	allocs := testing.AllocsPerRun(100, func() {
-		buf = req.appendWire(buf[:0], "127.0.0.1:8080")
+		buf = req.AppendWire(buf[:0], "127.0.0.1:8080")
 		source.Reset(wire)
 		r.Reset(source)
 		if _, err := readResponse(r, req.Method); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/trivetkv/trivet/pkg/load"
@@ -28,6 +27,8 @@ type side struct {
 	rates []float64 // answers a second
 	p99s  []float64 // milliseconds
 	cpus  []float64 // microseconds of the system's processor time for each answer
+
+	requests string // the file of those that a closed loop sends
 }
 
 // measureThroughput compares closed loops, and then open loops at parts of
@@ -84,32 +85,43 @@ func (b *run) startFilled(ctx context.Context, s system) (*instance, error) {
 
 // closed finds how much each system answers when every connection is busy.
 func (b *run) closed(ctx context.Context, c contest, ours, peer *side) ([]row, error) {
-	for round := range b.plan.rounds {
-		for _, turn := range []struct {
-			*side
-			mix load.Mix
-		}{{ours, c.ours}, {peer, c.peer}} {
-			if round == 0 {
-				turn.rates, turn.p99s, turn.cpus = nil, nil, nil
-				if err := b.warm(ctx, c, turn.url, turn.mix); err != nil {
-					return nil, err
-				}
-			}
-			res, cpu, err := b.load(ctx, c.name, turn.side, load.Options{
-				URL: turn.url, Connections: c.connections, Duration: b.plan.duration, Seed: uint64(round) + 1, Mix: turn.mix,
-			})
-			if err != nil {
-				return nil, err
-			}
-			if res.Bytes < res.OK*c.bodies {
-				return nil, fmt.Errorf("%s answered %d requests with %d bytes: values are missing", turn.system.name(), res.OK, res.Bytes)
-			}
-			turn.rates = append(turn.rates, res.Rate())
-			turn.p99s = append(turn.p99s, milliseconds(res.Latency.Percentile(99)))
-			turn.cpus = append(turn.cpus, float64(cpu)/float64(time.Microsecond))
+	generator, err := newWrk(ctx, b.dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range []*side{ours, peer} {
+		s.rates, s.p99s, s.cpus = nil, nil, nil
+		mix := c.ours
+		if s == peer {
+			mix = c.peer
+		}
+		if s.requests, err = generator.prepare(s.url, mix); err != nil {
+			return nil, err
+		}
+		if _, err := generator.run(ctx, s.url, s.requests, c.connections, b.plan.warmup); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.system.name(), err)
 		}
 	}
-	const method = "closed loop, %d connections kept alive, values of %d bytes, %d keys chosen at random, %d × %v each in turns, medians"
+	for range b.plan.rounds {
+		for _, s := range []*side{ours, peer} {
+			before := s.cpu()
+			o, err := generator.run(ctx, s.url, s.requests, c.connections, b.plan.duration)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", s.system.name(), err)
+			}
+			if o.Bytes < o.Requests*c.bodies {
+				return nil, fmt.Errorf("%s answered %d requests with %d bytes: values are missing", s.system.name(), o.Requests, o.Bytes)
+			}
+			each := func(d time.Duration) time.Duration { return d / time.Duration(max(o.Requests, 1)) }
+			cpu := each(s.cpu() - before)
+			fmt.Fprintf(os.Stderr, "%-36s %-7s %8.0f/s  p50 %.2f ms, p99 %.2f ms  processor time for each: generator %v, system %v\n",
+				c.name, s.system.name(), o.rate(), o.P50/1000, o.P99/1000, each(o.generator), cpu)
+			s.rates = append(s.rates, o.rate())
+			s.p99s = append(s.p99s, o.P99/1000)
+			s.cpus = append(s.cpus, float64(cpu)/float64(time.Microsecond))
+		}
+	}
+	const method = "closed loop by wrk with one thread, %d connections kept alive, values of %d bytes, %d keys chosen at random, %d × %v each in turns, medians"
 	args := []any{c.connections, valueBytes, b.plan.keys, b.plan.rounds, b.plan.duration}
 	var rate, p99 target
 	if c.least > 0 {
@@ -120,18 +132,6 @@ func (b *run) closed(ctx context.Context, c contest, ours, peer *side) ([]row, e
 		newRow(c.name+": p99", "ms", ours.p99s, peer.p99s, peer.system.name(), p99, method, args...),
 		newRow(c.name+": processor time", "µs/request", ours.cpus, peer.cpus, peer.system.name(), target{}, method, args...),
 	}, nil
-}
-
-// warm lets a system settle: it gets as many requests as there are keys, and for
-// as long as the plan says.
-func (b *run) warm(ctx context.Context, c contest, url string, mix load.Mix) error {
-	for _, o := range []load.Options{{Count: int64(b.plan.keys)}, {Duration: b.plan.warmup}} {
-		o.URL, o.Connections, o.Mix = url, c.connections, mix
-		if _, err := load.Run(ctx, o); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // openConnections are enough that a request rarely waits for one.
@@ -147,7 +147,7 @@ func (b *run) open(ctx context.Context, c contest, ours, peer *side, part int) (
 	}
 	for round := range b.plan.rounds {
 		for i, mix := range []load.Mix{c.ours, c.peer} {
-			res, _, err := b.load(ctx, fmt.Sprintf("%s, open loop at %d %%", c.name, part), sides[i], load.Options{
+			res, err := b.load(ctx, fmt.Sprintf("%s, open loop at %d %%", c.name, part), sides[i], load.Options{
 				URL: sides[i].url, Connections: openConnections, Rate: rates[i], Duration: b.plan.duration, Seed: uint64(round) + 1, Mix: mix,
 			})
 			if err != nil {
@@ -166,30 +166,20 @@ func (b *run) open(ctx context.Context, c contest, ours, peer *side, part int) (
 	}, nil
 }
 
-// load runs one measurement and says on standard error what it was, with the
-// processor time that generator and system took for each request.
-func (b *run) load(ctx context.Context, name string, s *side, o load.Options) (res load.Result, cpu time.Duration, err error) {
-	own, server := ownCPU(), s.cpu()
+// load runs one open loop and says on standard error what it was, with the
+// processor time that the system took for each request.
+func (b *run) load(ctx context.Context, name string, s *side, o load.Options) (res load.Result, err error) {
+	server := s.cpu()
 	res, err = load.Run(ctx, o)
 	if err == nil {
 		err = complaint(res)
 	}
 	if err != nil {
-		return res, 0, fmt.Errorf("%s: %w", s.system.name(), err)
+		return res, fmt.Errorf("%s: %w", s.system.name(), err)
 	}
-	each := func(d time.Duration) time.Duration { return d / time.Duration(max(res.OK, 1)) }
-	cpu = each(s.cpu() - server)
-	fmt.Fprintf(os.Stderr, "%-36s %-7s %8.0f/s  %v  processor time for each: generator %v, system %v\n",
-		name, s.system.name(), res.Rate(), res.Latency, each(ownCPU()-own), cpu)
-	return res, cpu, nil
-}
-
-func ownCPU() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	fmt.Fprintf(os.Stderr, "%-36s %-7s %8.0f/s  %v  processor time for each: system %v\n",
+		name, s.system.name(), res.Rate(), res.Latency, (s.cpu()-server)/time.Duration(max(res.OK, 1)))
+	return res, nil
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -102,7 +102,7 @@ func (a *directAnswer) WriteHeaderNow() {
 func (a *directAnswer) field(name, value string) {
 	a.out = append(a.out, name...)
 	a.out = append(a.out, ": "...)
-	if strings.ContainsAny(value, "\r\n") {
+	if strings.IndexByte(value, '\n') >= 0 || strings.IndexByte(value, '\r') >= 0 {
 		value = newlines.Replace(value) // a value must not end its header
 	}
 	a.out = append(a.out, value...)

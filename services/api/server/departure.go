@@ -40,7 +40,7 @@ func (d *departure) stop() {
 	if d.timer.Stop() {
 		return
 	}
-	_ = d.conn.Conn.SetReadDeadline(time.Unix(1, 0))
+	_ = d.conn.SetReadDeadline(time.Unix(1, 0))
 	<-d.settled
-	_ = d.conn.Conn.SetReadDeadline(time.Now().Add(d.conn.server.opts.IdleTimeout))
+	_ = d.conn.SetReadDeadline(time.Now().Add(d.conn.server.opts.IdleTimeout))
 }

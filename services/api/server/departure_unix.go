@@ -23,7 +23,7 @@ func awaitDeparture(c net.Conn) bool {
 	departed := false
 	var next [1]byte
 	err = raw.Read(func(fd uintptr) (done bool) {
-		n, _, err := syscall.Recvfrom(int(fd), next[:], syscall.MSG_PEEK) //nolint:gosec // a file descriptor
+		n, _, err := syscall.Recvfrom(int(fd), next[:], syscall.MSG_PEEK)
 		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR) {
 			return false
 		}

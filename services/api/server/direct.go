@@ -47,6 +47,7 @@ func (c *conn) serveDirect(buf []byte) (rest []byte, err error) {
 			break
 		}
 		err := d.serve(c, r)
+		c.server.connections.answered.Add(1)
 		c.server.connections.leaveDirect()
 		if err != nil {
 			return nil, err
@@ -145,8 +146,8 @@ func (c *conn) enterDirect() bool {
 			s.connections.served(c)
 		}
 		c.armed = now
-		_ = c.Conn.SetReadDeadline(now.Add(s.opts.IdleTimeout))
-		_ = c.Conn.SetWriteDeadline(now.Add(s.opts.RequestTimeout + s.opts.WriteTimeout))
+		_ = c.SetReadDeadline(now.Add(s.opts.IdleTimeout))
+		_ = c.SetWriteDeadline(now.Add(s.opts.RequestTimeout + s.opts.WriteTimeout))
 		s.limiter.conns.Track(c, http.StateActive)
 		s.limiter.conns.Track(c, http.StateIdle)
 	}
@@ -158,6 +159,6 @@ func (c *conn) enterDirect() bool {
 func (c *conn) disarm() {
 	if !c.armed.IsZero() {
 		c.armed = time.Time{}
-		_ = c.Conn.SetReadDeadline(time.Now().Add(c.server.opts.HeaderTimeout))
+		_ = c.SetReadDeadline(time.Now().Add(c.server.opts.HeaderTimeout))
 	}
 }

@@ -32,7 +32,7 @@ type routeMetrics struct {
 	bytes    prometheus.Counter
 }
 
-func newMetrics(registerer prometheus.Registerer, limiter *limiter) *metrics {
+func newMetrics(registerer prometheus.Registerer, limiter *limiter, connections *connections) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "trivet_http_requests_total",
@@ -70,7 +70,11 @@ func newMetrics(registerer prometheus.Registerer, limiter *limiter) *metrics {
 			Name: "trivet_http_body_bytes_in_flight",
 			Help: "Bytes of request bodies, and of answers over 64 KiB, that are being worked on.",
 		}, func() float64 { return float64(limiter.bodies.InUse()) })
-		registerer.MustRegister(m.requests, m.duration, m.bytes, m.inFlight, inBodies)
+		direct := prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "trivet_http_direct_requests_total",
+			Help: "Requests that were answered straight on their connection, which is the short way for plain requests of one key.",
+		}, func() float64 { return float64(connections.answered.Load()) })
+		registerer.MustRegister(m.requests, m.duration, m.bytes, m.inFlight, inBodies, direct)
 	}
 	return m
 }

@@ -17,8 +17,9 @@ type connections struct {
 
 	// quiet have had direct answers only (direct.go). For http.Server they are
 	// without a request so far, and it would wait for one.
-	quiet  map[net.Conn]struct{}
-	direct atomic.Int64 // direct answers under way
+	quiet    map[net.Conn]struct{}
+	direct   atomic.Int64 // direct answers under way
+	answered atomic.Int64 // directly, so far
 
 	// changed has an element when the last busy one may have become none.
 	changed chan struct{}

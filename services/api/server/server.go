@@ -61,7 +61,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{opts: opts, routes: table(), ids: newRequestIDs(), connections: newConnections()}
 	s.limiter = newLimiter(&opts)
-	s.metrics = newMetrics(opts.Registerer, s.limiter)
+	s.metrics = newMetrics(opts.Registerer, s.limiter, s.connections)
 	for _, r := range s.routes {
 		r.metrics = s.metrics.of(r.Route)
 	}
