@@ -2,7 +2,8 @@ package amqp
 
 import (
 	"context"
-	"time"
+
+	"github.com/rabbitmq/amqp091-go"
 )
 
 // balance spreads the partitions over the processes that consume. The server
@@ -12,9 +13,11 @@ import (
 func (s *subscription) balance() {
 	interval := s.broker.options.BalanceInterval
 	before := make([]int64, len(s.consumers))
-	for sleep(s.stopping, backOff(1, interval, interval)) {
+	p := &presence{subscription: s}
+	defer p.end()
+	for p.show() == nil && sleep(s.stopping, backOff(1, interval, interval)) {
 		active := s.activeSince(before)
-		processes, err := s.processes(interval)
+		processes, err := s.processes()
 		if err != nil || processes < 2 {
 			continue
 		}
@@ -23,6 +26,45 @@ func (s *subscription) balance() {
 			active[0].leave()
 			active = active[1:]
 		}
+	}
+}
+
+// presence is a consumer of the queue that is always empty: the server counts
+// one for each process. Of a partition's queue it would count the active one
+// alone.
+type presence struct {
+	*subscription
+	conn    *connection
+	channel *amqp091.Channel
+}
+
+// show consumes if it does not already. The error is that of a subscription
+// that stops; others are tried again at the next call.
+func (p *presence) show() error {
+	if p.channel != nil && !p.channel.IsClosed() {
+		return nil
+	}
+	p.channel = nil
+	conn, err := p.broker.consuming.get(p.stopping)
+	if err != nil {
+		return err
+	}
+	ch, err := conn.Channel()
+	if err != nil {
+		return nil //nolint:nilerr // the connection has just ended
+	}
+	if _, err := ch.Consume(p.broker.topology.record(), "", false, false, false, false, nil); err != nil {
+		p.broker.options.Logger.Warn("this process is not counted among those that consume", "error", reply(err))
+		conn.closeChannel(ch)
+		return nil
+	}
+	p.conn, p.channel = conn, ch
+	return nil
+}
+
+func (p *presence) end() {
+	if p.channel != nil {
+		p.conn.closeChannel(p.channel)
 	}
 }
 
@@ -40,24 +82,17 @@ func (s *subscription) activeSince(before []int64) []*consumer {
 	return active
 }
 
-// processes counts those that consume: each has one consumer for every queue.
-func (s *subscription) processes(timeout time.Duration) (int, error) {
-	ctx, cancel := context.WithTimeout(s.stopping, timeout)
+// processes counts those that consume.
+func (s *subscription) processes() (int, error) {
+	ctx, cancel := context.WithTimeout(s.stopping, s.broker.options.DialTimeout)
 	defer cancel()
-	least := 0
+	n := 0
 	err := s.broker.inspector.look(ctx, func(v *view) error {
-		for i := range s.consumers {
-			q, err := v.queue(s.broker.topology.queue(i))
-			if err != nil {
-				return err
-			}
-			if i == 0 || q.Consumers < least {
-				least = q.Consumers // a process that starts has not reached every queue yet
-			}
-		}
-		return nil
+		q, err := v.queue(s.broker.topology.record())
+		n = q.Consumers
+		return err
 	})
-	return least, err
+	return n, err
 }
 
 // leave ends the consumer's channel after the batch under way.

@@ -153,6 +153,8 @@ func (c *consumer) work(ch *amqp091.Channel, received <-chan struct{}, suspect <
 			}
 		}
 		select {
+		case <-received:
+			return errCancelled // what is held is delivered again, to whatever process
 		case is := <-suspect:
 			if is && !one {
 				c.prefetch = 1
