@@ -1,0 +1,153 @@
+package redis
+
+import (
+	"context"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// steps gathers the scripts of concurrent callers into pipelines, as reads does
+// with GETs. Scripts of one caller are in one pipeline.
+type steps struct {
+	queue   chan *call
+	stopped <-chan struct{}
+	exec    executor
+	size    func(batch int)
+}
+
+// maxSteps is the number of scripts from which on a pipeline takes no more
+// callers.
+const maxSteps = 256
+
+// call is the scripts of one caller.
+type call struct {
+	session *session
+	script  script
+	keys    []string
+	args    [][]any // of each key
+	answers []any
+	err     error
+	done    chan struct{}
+}
+
+func newSteps(exec executor, stopped <-chan struct{}, size func(batch int)) *steps {
+	return &steps{queue: make(chan *call, maxSteps), stopped: stopped, exec: exec, size: size}
+}
+
+// make makes the scripts and gives their answers. The error is the first one's
+// that failed, or that of a caller who left: then they may or may not be made.
+func (s *steps) make(ctx context.Context, c *call) ([]any, error) {
+	c.done = make(chan struct{})
+	select {
+	case s.queue <- c:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case <-c.done:
+		return c.answers, c.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-s.stopped:
+		return nil, errStopped
+	}
+}
+
+// run is one loop.
+func (s *steps) run(ctx context.Context) {
+	var batch []*call
+	for {
+		select {
+		case c := <-s.queue:
+			batch = append(batch[:0], c)
+		case <-ctx.Done():
+			return
+		}
+		n := len(batch[0].keys)
+	gathering:
+		for n < maxSteps {
+			select {
+			case c := <-s.queue:
+				batch = append(batch, c)
+				n += len(c.keys)
+			default:
+				break gathering
+			}
+		}
+		s.size(n)
+		s.ask(ctx, batch)
+		for i, c := range batch {
+			batch[i] = nil
+			close(c.done)
+		}
+	}
+}
+
+func (s *steps) ask(ctx context.Context, batch []*call) {
+	on := batch[0].session
+	asked := batch[:0:0]
+	for _, c := range batch {
+		if c.session == on {
+			asked = append(asked, c)
+		} else {
+			c.err = errSessionEnded
+		}
+	}
+	err := s.exec(ctx, on, func(ctx context.Context) error {
+		unknown, err := pipeline(ctx, on, asked, "evalsha", func(sc script) string { return sc.name })
+		if len(unknown) > 0 {
+			// Redis has forgotten the scripts, or a node of the cluster is new:
+			// sent in full once, they are known again.
+			_, err = pipeline(ctx, on, unknown, "eval", func(sc script) string { return sc.source })
+		}
+		return err
+	})
+	for _, c := range asked {
+		if c.err == nil && c.answers == nil {
+			c.err = err
+		}
+	}
+}
+
+// pipeline makes the scripts of all calls, and gives those calls of which Redis
+// did not know a script. Their other scripts may have been made; each is as good
+// made twice.
+func pipeline(ctx context.Context, s *session, calls []*call, command string, text func(script) string) (unknown []*call, err error) {
+	pipe := s.client.Pipeline()
+	cmds := make([][]*goredis.Cmd, len(calls))
+	for i, c := range calls {
+		cmds[i] = make([]*goredis.Cmd, len(c.keys))
+		for j, key := range c.keys {
+			args := make([]any, 0, 4+len(c.args[j]))
+			args = append(args, command, text(c.script), 1, key)
+			cmd := goredis.NewCmd(ctx, append(args, c.args[j]...)...)
+			cmds[i][j] = cmd
+			if err := pipe.Process(ctx, cmd); err != nil {
+				return nil, err
+			}
+		}
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	for i, c := range calls {
+		c.answers, c.err = make([]any, len(c.keys)), nil
+		for j, cmd := range cmds[i] {
+			answer, cerr := cmd.Result()
+			c.answers[j] = answer
+			if cerr == nil {
+				continue
+			}
+			if goredis.HasErrorPrefix(cerr, "NOSCRIPT") {
+				unknown = append(unknown, c)
+				c.err = nil
+				break
+			}
+			if c.err == nil {
+				c.err = cerr
+			}
+		}
+		if c.err != nil && err == nil {
+			err = c.err
+		}
+	}
+	return unknown, err
+}
