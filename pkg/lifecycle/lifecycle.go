@@ -10,8 +10,8 @@ import (
 )
 
 // Service is anything that runs in the background. Start returns once it
-// works; Stop returns once it has ended, or with ctx. Stop before Start, and a
-// second Stop, do nothing.
+// works; when it fails, it leaves nothing running. Stop returns once it has
+// ended, or with ctx. Stop before Start, and a second Stop, do nothing.
 type Service interface {
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error

@@ -4,6 +4,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -92,15 +93,18 @@ func (s *Service) authenticate(cfg config.API, users config.OIDC) (func(*http.Re
 	return func(r *http.Request) (*auth.Principal, error) { return a.Authenticate(r.Context(), r.Header) }, nil
 }
 
-// Start lets clients in.
+// Start lets clients in. When a part does not start, those before it are
+// stopped again.
 func (s *Service) Start(ctx context.Context) error {
-	if err := s.parts.Start(ctx, "tokens", s.tokens); err != nil {
-		return err
+	for _, part := range []struct {
+		name string
+		lifecycle.Service
+	}{{"tokens", s.tokens}, {"watch streams", s.hub}, {"data API", s.server}} {
+		if err := s.parts.Start(ctx, part.name, part.Service); err != nil {
+			return errors.Join(err, s.parts.Stop(ctx))
+		}
 	}
-	if err := s.parts.Start(ctx, "watch streams", s.hub); err != nil {
-		return err
-	}
-	return s.parts.Start(ctx, "data API", s.server)
+	return nil
 }
 
 // Stop finishes the requests under way and ends watch streams with a reason.
