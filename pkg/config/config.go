@@ -48,6 +48,7 @@ func Load(environ []string, dst ...any) error {
 		if err := env.ParseWithOptions(d, env.Options{Environment: given}); err != nil {
 			return explain(d, given, err)
 		}
+		noteFiles(d, given)
 	}
 	for _, d := range dst {
 		if v, ok := d.(interface{ Validate() error }); ok {
@@ -130,17 +131,36 @@ func readFiles(given map[string]string) error {
 		if given[name] != "" {
 			return &Error{Name: fileName, Problem: name + " is set too; only one of them may be"}
 		}
-		content, err := os.ReadFile(path)
+		value, err := readValue(path)
 		if err != nil {
-			return &Error{Name: fileName, Problem: "the file cannot be read: " + err.Error()}
-		}
-		value := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
-		if value == "" {
-			return &Error{Name: fileName, Problem: "the file " + path + " is empty"}
+			return &Error{Name: fileName, Problem: err.Error()}
 		}
 		given[name] = value
 	}
 	return nil
+}
+
+// readValue reads a file that holds a variable's value.
+func readValue(path string) (string, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("the file cannot be read: %w", err)
+	}
+	value := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
+	if value == "" {
+		return "", fmt.Errorf("the file %s is empty", path)
+	}
+	return value, nil
+}
+
+// noteFiles tells the URLs of a struct of settings which files they are from.
+func noteFiles(dst any, given map[string]string) {
+	v := reflect.ValueOf(dst).Elem()
+	for i := range v.NumField() {
+		if u, ok := v.Field(i).Addr().Interface().(*URL); ok {
+			u.file = given[v.Type().Field(i).Tag.Get("env")+fileSuffix]
+		}
+	}
 }
 
 // explain finds the variable behind an error of the parser, which names

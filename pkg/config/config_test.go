@@ -143,7 +143,15 @@ func TestAProblemIsOneLineThatNamesTheVariable(t *testing.T) {
 		},
 		"no database": {
 			[]string{"TRIVET_DATABASE_URL="},
-			"TRIVET_DATABASE_URL: it is not set; expected a URL such as pebble:///var/lib/trivet",
+			"TRIVET_DATABASE_URL: it is not set; expected a URL such as postgres://user:password@host/name or pebble:///var/lib/trivet",
+		},
+		"connections": {
+			[]string{"TRIVET_DATABASE_CONNECTIONS=-1"},
+			"TRIVET_DATABASE_CONNECTIONS: it has to be 0 (as many as are good) or more",
+		},
+		"bound of the cache": {
+			[]string{"TRIVET_CACHE_BOUND=0s"},
+			"TRIVET_CACHE_BOUND: it has to be from 1s to 1m",
 		},
 		"short root token": {
 			[]string{"TRIVET_ROOT_TOKEN=short-secret"},
@@ -209,6 +217,42 @@ func TestAFileGivesItsContentWithoutOneNewline(t *testing.T) {
 		}
 		if api.RootToken.Reveal() != want {
 			t.Errorf("%q was read as %q", content, api.RootToken.Reveal())
+		}
+	}
+}
+
+func TestAURLInAFileIsReadAgain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "url")
+	write := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("amqp://user:first@host/\n")
+	var backends config.Backends
+	if err := config.Load([]string{"TRIVET_BROKER_URL_FILE=" + path, "TRIVET_DATABASE_URL=postgres://a:1,b:2/name"}, &backends); err != nil {
+		t.Fatal(err)
+	}
+	if backends.Broker.File() != path || backends.Database.File() != "" {
+		t.Errorf("files: %q, %q", backends.Broker.File(), backends.Database.File())
+	}
+	if u, err := backends.Database.Current(); err != nil || u.Host != "a:1,b:2" {
+		t.Errorf("%v, %v", u, err)
+	}
+	write("amqp://user:second@host/")
+	u, err := backends.Broker.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if password, _ := u.User.Password(); password != "second" {
+		t.Error("it is still the first one")
+	}
+	for _, content := range []string{"", "amqp//secret"} {
+		write(content)
+		if _, err := backends.Broker.Current(); err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", content, err)
 		}
 	}
 }

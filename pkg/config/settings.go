@@ -31,15 +31,24 @@ type Admin struct {
 
 // Backends says where data is kept.
 type Backends struct {
-	Database URL `env:"TRIVET_DATABASE_URL" doc:"The database: \"pebble:///DIRECTORY\", the embedded store. \"trivet run\" keeps it under its data directory unless told otherwise; the services have no default."`
-	Cache    URL `env:"TRIVET_CACHE_URL" envDefault:"memory://?size=64MiB" doc:"The cache in front of the database: \"memory://?size=64MiB\", within the process."`
-	Broker   URL `env:"TRIVET_BROKER_URL" envDefault:"none" doc:"The broker of asynchronous writes: \"jetstream:///DIRECTORY\", embedded, or \"none\": then writes are synchronous whatever they prefer. \"trivet run\" keeps one under its data directory unless told otherwise."`
+	Database URL `env:"TRIVET_DATABASE_URL" doc:"The database: \"postgres://USER:PASSWORD@HOST/NAME\", which any number of processes share, or \"pebble:///DIRECTORY\", the embedded store. \"trivet run\" keeps one under its data directory unless told otherwise; the services have no default. All forms: docs/backends.md."`
+	Cache    URL `env:"TRIVET_CACHE_URL" doc:"The cache in front of the database: \"redis://HOST\", \"redis+sentinel://HOST,HOST/NAME\" or \"redis+cluster://HOST,HOST\" (rediss with TLS), which all processes share; \"memory://?size=64MiB\", within one process that has the database to itself; or \"none\". Unless told otherwise, memory:// with the embedded store and none with PostgreSQL."`
+	Broker   URL `env:"TRIVET_BROKER_URL" envDefault:"none" doc:"The broker of asynchronous writes: \"amqp://USER:PASSWORD@HOST/VHOST\" (amqps with TLS), \"jetstream:///DIRECTORY\", embedded, or \"none\": then writes are synchronous whatever they prefer. \"trivet run\" keeps one under its data directory unless told otherwise."`
+
+	DatabaseConnections int           `env:"TRIVET_DATABASE_CONNECTIONS" envDefault:"0" doc:"The most connections of this process to PostgreSQL. 0: a fifth of what the server allows, from 4 to 64."`
+	CacheBound          time.Duration `env:"TRIVET_CACHE_BOUND" envDefault:"3s" doc:"How much older than the last acknowledged write an answer may be after Redis has lost its state. The same for all processes."`
 }
 
-// Validate refuses a missing database.
+// Validate refuses a missing database and limits out of range.
 func (b *Backends) Validate() error {
 	if b.Database.IsZero() {
-		return &Error{Name: "TRIVET_DATABASE_URL", Problem: "it is not set; expected a URL such as pebble:///var/lib/trivet"}
+		return &Error{Name: "TRIVET_DATABASE_URL", Problem: "it is not set; expected a URL such as postgres://user:password@host/name or pebble:///var/lib/trivet"}
+	}
+	if b.DatabaseConnections < 0 {
+		return &Error{Name: "TRIVET_DATABASE_CONNECTIONS", Problem: "it has to be 0 (as many as are good) or more"}
+	}
+	if b.CacheBound < time.Second || b.CacheBound > time.Minute {
+		return &Error{Name: "TRIVET_CACHE_BOUND", Problem: "it has to be from 1s to 1m"}
 	}
 	return nil
 }

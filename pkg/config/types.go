@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"math"
 	"net"
@@ -74,6 +75,7 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 type URL struct {
 	parsed *url.URL
 	text   string // as it was given, without the password
+	file   string // that it was read from; empty when the variable held it
 }
 
 // UnmarshalText reads a URL, or a single word such as "none" as its scheme.
@@ -105,6 +107,27 @@ func (u URL) Parsed() *url.URL {
 		return &url.URL{}
 	}
 	return u.parsed
+}
+
+// File gives the path of the file that the URL was read from, "" when the
+// variable held it itself.
+func (u URL) File() string { return u.file }
+
+// Current gives the URL's parts as they are now: a file is read again, since a
+// password in it may have been rotated.
+func (u URL) Current() (*url.URL, error) {
+	if u.file == "" {
+		return u.Parsed(), nil
+	}
+	text, err := readValue(u.file)
+	if err != nil {
+		return nil, err
+	}
+	var now URL
+	if err := now.UnmarshalText([]byte(text)); err != nil {
+		return nil, fmt.Errorf("the file %s: %w", u.file, err)
+	}
+	return now.parsed, nil
 }
 
 // String gives the URL without its password.
