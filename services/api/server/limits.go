@@ -6,7 +6,6 @@ import (
 
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/limit"
-	"github.com/trivetkv/trivet/services/api/server/request"
 )
 
 // Defaults of [Limits].
@@ -189,7 +188,7 @@ func (c *call) pace() error {
 		return rateLimited("this caller", after)
 	}
 	// A path without a good one has no namespace to count against.
-	if ns, err := request.Namespace(c.params.ByName("ns")); err == nil {
+	if ns, err := c.namespace(); err == nil {
 		if after, ok := l.namespaces.Allow(ns, now); !ok {
 			return rateLimited("this namespace", after)
 		}
@@ -205,11 +204,35 @@ func (c *call) paceRest(ns string, operations int) {
 	c.server.limiter.namespaces.Owe(ns, operations-1, now)
 }
 
+// ratedBytes is what one operation of a rate may carry; a larger body or value
+// costs as many operations as it begins such parts. Eight MiB cost others two
+// thousand times what a small value costs them.
+const ratedBytes = 4 << 10
+
+// paceBytes counts a body or an answer against the rates of its caller and its
+// namespace, beyond the operation that was counted when the call came in.
+func (c *call) paceBytes(n int64) {
+	l := c.server.limiter
+	operations := int((n - 1) / ratedBytes)
+	if operations <= 0 || l.callers == nil && l.namespaces == nil {
+		return
+	}
+	now := time.Now()
+	l.callers.Owe(c.caller.ID, operations, now)
+	if ns, err := c.namespace(); err == nil {
+		l.namespaces.Owe(ns, operations, now)
+	}
+}
+
 // hold counts the values of an answer against the budget of bodies: a client
 // that does not read what it has asked for must not fill the memory. Small
 // ones, which a socket's buffer takes, are not worth the counting.
 func (c *call) hold(size int64) error {
-	if size <= heldFrom || c.r.Method == http.MethodHead {
+	if c.r.Method == http.MethodHead {
+		return nil
+	}
+	c.paceBytes(size)
+	if size <= heldFrom {
 		return nil
 	}
 	return c.reserve(size)

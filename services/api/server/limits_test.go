@@ -81,6 +81,25 @@ func TestEachNamespaceHasItsRate(t *testing.T) {
 	r.do(http.MethodGet, "/v1/kv/quiet/k", as(two.Token), "").want(http.StatusNotFound, "*")
 }
 
+// One large value costs its writer, and each of its readers, as much as many
+// small ones.
+func TestBytesCountAgainstTheRate(t *testing.T) {
+	t.Parallel()
+	r := secured(t, limited(server.Limits{CallerRate: 10}))
+	writer, reader, small := r.newToken(may("*", auth.Write)), r.newToken(may("*", auth.Read)), r.newToken(may("*", auth.Write))
+	value := strings.Repeat("v", 1<<20) // 256 operations
+	r.do(http.MethodPut, "/v1/kv/ns/k", as(writer.Token), value).want(http.StatusCreated, "")
+	r.do(http.MethodPut, "/v1/kv/ns/k", as(writer.Token), "v").wantRetry(429, kv.CodeRateLimited, callerLimited)
+	r.do(http.MethodGet, "/v1/kv/ns/k", as(reader.Token), "").want(http.StatusOK, value)
+	r.do(http.MethodGet, "/v1/kv/ns/k", as(reader.Token), "").wantRetry(429, kv.CodeRateLimited, callerLimited)
+	// What fits into an operation costs one.
+	for range 10 {
+		if got := r.do(http.MethodPut, "/v1/kv/ns/small", as(small.Token), value[:4096]); got.status >= 300 {
+			t.Errorf("got %d %s", got.status, got.body)
+		}
+	}
+}
+
 // What is over the bounds is refused at once, and administration is the last
 // to go.
 func TestRequestsAreShedBeforeTheyQueue(t *testing.T) {
