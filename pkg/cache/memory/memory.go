@@ -51,7 +51,6 @@ type Cache struct {
 	leaseTTL  time.Duration
 	now       func() time.Time
 	leases    atomic.Uint64
-	metrics   *metrics
 }
 
 var _ cache.Cache = (*Cache)(nil)
@@ -80,7 +79,6 @@ func New(opts Options) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.metrics = m
 	c.slots, err = otter.New(&otter.Options[cache.Key, *slot]{
 		MaximumWeight: uint64(opts.MaxBytes), //nolint:gosec // above 0
 		Weigher:       weigh,
@@ -146,16 +144,9 @@ func (c *Cache) Finish(_ context.Context, writes []cache.Finished, id cache.Mark
 func (c *Cache) Read(_ context.Context, key cache.Key) (cache.Lookup, error) {
 	now := c.now()
 	if s, ok := c.slots.GetIfPresent(key); ok && s.stored.fresh(now) {
-		c.metrics.hits.Inc()
 		return s.stored.lookup(now), nil
 	}
-	found := c.readOrLease(key, now)
-	if found.Found {
-		c.metrics.hits.Inc()
-	} else {
-		c.metrics.misses.Inc()
-	}
-	return found, nil
+	return c.readOrLease(key, now), nil
 }
 
 func (c *Cache) readOrLease(key cache.Key, now time.Time) (found cache.Lookup) {

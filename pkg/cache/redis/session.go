@@ -34,11 +34,12 @@ type session struct {
 
 // node is what a server says about itself.
 type node struct {
-	state   string // names its data: changes with each start and with each promotion
-	primary bool
-	policy  string // maxmemory-policy, "" where it is not told
-	bounded bool   // it has a maxmemory
-	at      time.Time
+	state    string // names its data: changes with each start and with each promotion
+	primary  bool
+	sentinel bool   // it keeps no data and tells where the primary is
+	policy   string // maxmemory-policy, "" where it is not told
+	bounded  bool   // it has a maxmemory
+	at       time.Time
 }
 
 var (
@@ -47,16 +48,22 @@ var (
 	errNameless     = errors.New("the server tells no run id and no replication id (INFO), by which a restart could be seen")
 )
 
-// look asks a server about itself.
-func look(ctx context.Context, c interface {
+// asked is a server, or one connection to it.
+type asked interface {
 	Pipelined(ctx context.Context, fn func(goredis.Pipeliner) error) ([]goredis.Cmder, error)
-}) (node, error) {
+}
+
+// look asks a server about itself.
+func look(ctx context.Context, c asked) (node, error) {
 	var server, replication, memory *goredis.StringCmd
 	var clock *goredis.TimeCmd
 	_, err := c.Pipelined(ctx, func(p goredis.Pipeliner) error {
 		server, replication, memory, clock = p.Info(ctx, "server"), p.Info(ctx, "replication"), p.Info(ctx, "memory"), p.Time(ctx)
 		return nil
 	})
+	if server != nil && field(server.Val(), "redis_mode") == "sentinel" {
+		return node{sentinel: true}, nil // which has no clock to tell
+	}
 	if err != nil {
 		return node{}, err
 	}
@@ -106,6 +113,8 @@ func (s *session) meet(ctx context.Context, conn *goredis.Conn) error {
 	switch {
 	case err != nil:
 		return err
+	case n.sentinel:
+		return nil
 	case !n.primary && s.topology == cluster:
 		return nil // it tells where the primaries are, and is asked nothing else
 	case !n.primary:

@@ -144,6 +144,9 @@ func (s *Store) begin(ctx context.Context, w *write) error {
 // until it expires. A refused one changed nothing, so its answer does not
 // depend on the step.
 func (s *Store) finish(ctx context.Context, w *write, outcome error) error {
+	if s.process != nil {
+		s.process.forget(w.keys) // whatever became of it, what is kept may be old now
+	}
 	if len(w.keys) == 0 || outcome != nil && !refused(outcome) {
 		return outcome
 	}
