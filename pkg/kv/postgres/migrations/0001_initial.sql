@@ -23,10 +23,10 @@ CREATE TABLE trivet.entries (
 	kind         INT2 NOT NULL,          -- 1 put, 2 delete, 3 expire; 0 while it is only a lock
 	created      INT8 NOT NULL,
 	updated      INT8 NOT NULL,
-	expires      INT8,
+	expires      INT8 NOT NULL,          -- 0: never
 	size         INT8 NOT NULL,          -- of the value, in bytes
-	content_type TEXT,
-	meta         TEXT,                   -- a JSON object
+	content_type TEXT NOT NULL,
+	meta         TEXT NOT NULL,          -- a JSON object; empty for none
 	value        BYTEA,                  -- NULL where it lies in versions only
 	previous     INT8 NOT NULL,          -- the version before, 0 for none
 	found        INT2 NOT NULL,          -- 0 nothing, 1 an entry, 2 a tombstone, 3 an entry that had expired
@@ -34,8 +34,8 @@ CREATE TABLE trivet.entries (
 	PRIMARY KEY (ns, key)
 ) WITH (fillfactor = 75);
 
--- The only index beside the key: an update that leaves expires NULL is HOT.
-CREATE INDEX entries_expires ON trivet.entries (expires) WHERE expires IS NOT NULL;
+-- The only index beside the key: an update that leaves expires 0 is HOT.
+CREATE INDEX entries_expires ON trivet.entries (expires) WHERE expires > 0;
 
 -- Every version of each key, for its history. Rows are never updated.
 CREATE TABLE trivet.versions (
@@ -45,10 +45,10 @@ CREATE TABLE trivet.versions (
 	kind         INT2 NOT NULL,
 	at           INT8 NOT NULL,
 	created      INT8 NOT NULL,
-	expires      INT8,
+	expires      INT8 NOT NULL,
 	size         INT8 NOT NULL,
-	content_type TEXT,
-	meta         TEXT,
+	content_type TEXT NOT NULL,
+	meta         TEXT NOT NULL,
 	value        BYTEA,
 	PRIMARY KEY (ns, key, version)
 );
@@ -100,13 +100,12 @@ CREATE TABLE trivet.namespaces (
 	trimmed     INT8 NOT NULL            -- the position up to which changes have been removed
 ) WITH (fillfactor = 50);
 
--- Commits whose outcome a process may still have to ask for.
+-- Commits whose outcome a process may still have to ask for. Ids begin with the
+-- time, so that new rows come last in the index and old ones first.
 CREATE TABLE trivet.flushes (
 	id BYTEA PRIMARY KEY,
 	at INT8 NOT NULL
 );
-
-CREATE INDEX flushes_at ON trivet.flushes (at);
 
 -- The records of named writes.
 CREATE TABLE trivet.writes (
@@ -126,6 +125,5 @@ CREATE INDEX writes_at ON trivet.writes (at);
 CREATE TABLE trivet.leases (
 	name    TEXT PRIMARY KEY,
 	holder  BYTEA NOT NULL,
-	fence   INT8 NOT NULL,               -- rises with each holder
 	expires INT8 NOT NULL
 ) WITH (fillfactor = 50);

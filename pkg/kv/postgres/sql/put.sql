@@ -15,7 +15,7 @@ WITH claim AS (
 	INSERT INTO trivet.entries AS e (
 		ns, key, version, kind, created, updated, expires, size, content_type, meta, value, previous, found, found_size
 	)
-	SELECT i.ns, i.key, b.version, 1, b.now, b.now, CASE WHEN i.ttl > 0 THEN b.now + i.ttl END,
+	SELECT i.ns, i.key, b.version, 1, b.now, b.now, CASE WHEN i.ttl > 0 THEN b.now + i.ttl ELSE 0 END,
 		octet_length(i.value), i.content_type, i.meta, i.value, 0, 0, 0
 	FROM base AS b
 	CROSS JOIN unnest($3::BYTEA[], $4::BYTEA[], $5::BYTEA[], $6::TEXT[], $7::TEXT[], $8::INT8[])
@@ -24,10 +24,10 @@ WITH claim AS (
 	ON CONFLICT (ns, key) DO UPDATE SET
 		-- Over an entry that has expired, the version below is that of its expiry.
 		version = greatest(e.version + 1, excluded.version)
-			+ CASE WHEN e.kind = 1 AND e.expires <= excluded.updated THEN 1 ELSE 0 END,
+			+ CASE WHEN e.kind = 1 AND e.expires > 0 AND e.expires <= excluded.updated THEN 1 ELSE 0 END,
 		kind = 1,
 		created = CASE
-			WHEN e.kind = 1 AND (e.expires IS NULL OR e.expires > excluded.updated) THEN e.created
+			WHEN e.kind = 1 AND (e.expires = 0 OR e.expires > excluded.updated) THEN e.created
 			ELSE excluded.created END,
 		updated = excluded.updated,
 		expires = excluded.expires,
@@ -36,7 +36,7 @@ WITH claim AS (
 		meta = excluded.meta,
 		value = excluded.value,
 		previous = e.version,
-		found = CASE WHEN e.kind <> 1 THEN 2 WHEN e.expires <= excluded.updated THEN 3 ELSE 1 END,
+		found = CASE WHEN e.kind <> 1 THEN 2 WHEN e.expires > 0 AND e.expires <= excluded.updated THEN 3 ELSE 1 END,
 		found_size = e.size
 	RETURNING e.ns, e.key, e.version, e.created, e.updated, e.expires, e.size, e.content_type, e.meta, e.value,
 		e.previous, e.found, e.found_size
@@ -44,7 +44,7 @@ WITH claim AS (
 	INSERT INTO trivet.versions (ns, key, version, kind, at, created, expires, size, content_type, meta, value)
 	SELECT ns, key, version, 1, updated, created, expires, size, content_type, meta, value FROM written
 	UNION ALL
-	SELECT ns, key, version - 1, 3, updated, updated, NULL, 0, NULL, NULL, NULL FROM written WHERE found = 3
+	SELECT ns, key, version - 1, 3, updated, updated, 0, 0, '', '', NULL FROM written WHERE found = 3
 ), changed AS (
 	SELECT ns, key, version, CASE WHEN found = 3 THEN version - 1 ELSE previous END AS previous, 1 AS kind,
 		CASE WHEN found IN (1, 3) THEN 0 ELSE 1 END AS entries,

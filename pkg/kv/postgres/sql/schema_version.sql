@@ -1,0 +1,1 @@
+SELECT version FROM trivet.schema_version WHERE id = 1
