@@ -65,7 +65,7 @@ func (d *decoder) time() (Time, error) {
 		return Time{}, err
 	}
 	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
+	if year := at.UTC().Year(); err != nil || year < 0 || year > 9999 { // which another offset can make of it
 		return Time{}, kv.Invalid("", "the value has to be a time such as 2026-01-02T15:04:05.000Z")
 	}
 	return Time(at.UTC()), nil

@@ -16,7 +16,11 @@ type Problem struct {
 	RequestID string  `json:"request_id"`
 }
 
-// Err gives the error that the problem stands for.
+// Err gives the error that the problem stands for: internal for one without a
+// code, which the API never sends.
 func (p Problem) Err() *kv.Error {
+	if p.Code == "" {
+		return kv.Errorf(kv.CodeInternal, "the server's problem has no code")
+	}
 	return &kv.Error{Code: p.Code, Detail: p.Detail, Field: p.Field}
 }
