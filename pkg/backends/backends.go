@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/trivetkv/trivet/pkg/broker"
+	"github.com/trivetkv/trivet/pkg/cache"
 	"github.com/trivetkv/trivet/pkg/config"
 	"github.com/trivetkv/trivet/pkg/health"
 	"github.com/trivetkv/trivet/pkg/kv"
@@ -40,6 +42,7 @@ type Backends struct {
 	Broker broker.Broker
 
 	database database
+	shared   shared
 }
 
 // database is what each technology opens for TRIVET_DATABASE_URL.
@@ -54,32 +57,120 @@ type database interface {
 	Close() error
 }
 
-// Open opens the backends, all at once since most of a start is waiting for
-// disks. When one fails, the others are closed again. The error names the
+// shared is a cache and what comes with one that processes share.
+type shared struct {
+	cache.Cache // nil: none
+
+	// cover makes up for a step of a write that could not be confirmed; nil: the
+	// cache is within this process.
+	cover  func(ctx context.Context, cause error) error
+	cutOff func() bool
+	ping   func(ctx context.Context) error
+	stop   func(ctx context.Context) error
+}
+
+// opening is what backends are opened with.
+type opening struct {
+	Options
+	settings config.Backends
+	database database // of the cache
+}
+
+// opener opens the backend that a URL of its scheme names.
+type opener[T any] func(u config.URL, o *opening) (T, error)
+
+var (
+	databases = map[string]opener[database]{
+		"pebble":     openPebble,
+		"postgres":   openPostgres,
+		"postgresql": openPostgres,
+	}
+	caches = map[string]opener[shared]{
+		"memory":          openMemory,
+		"none":            func(config.URL, *opening) (shared, error) { return shared{}, nil },
+		"redis":           openRedis,
+		"rediss":          openRedis,
+		"redis+sentinel":  openRedis,
+		"rediss+sentinel": openRedis,
+		"redis+cluster":   openRedis,
+		"rediss+cluster":  openRedis,
+	}
+	brokers = map[string]opener[broker.Broker]{
+		"amqp":      openAMQP,
+		"amqps":     openAMQP,
+		"jetstream": openJetStream,
+		"none":      func(config.URL, *opening) (broker.Broker, error) { return nil, nil }, //nolint:nilnil // no broker is what was asked for
+	}
+)
+
+// Bounds of the cache's start and end.
+const (
+	startTimeout = 4 * time.Second
+	stopTimeout  = 5 * time.Second
+)
+
+// Open opens the backends: database and broker at once, since most of a start
+// is waiting for disks and servers, then the cache, whose epoch the database
+// keeps. When one fails, the others are closed again. The error names the
 // variable that named the backend.
 func Open(cfg config.Backends, opts Options) (*Backends, error) {
+	o := &opening{Options: opts, settings: cfg}
 	var (
-		db              database
 		queue           broker.Broker
 		dbErr, queueErr error
 		wg              sync.WaitGroup
 	)
-	wg.Go(func() { db, dbErr = open("TRIVET_DATABASE_URL", cfg.Database, databases, opts) })
-	wg.Go(func() { queue, queueErr = open("TRIVET_BROKER_URL", cfg.Broker, brokers, opts) })
-	shared, cacheErr := open("TRIVET_CACHE_URL", cfg.Cache, caches, opts)
+	wg.Go(func() { o.database, dbErr = open("TRIVET_DATABASE_URL", cfg.Database, databases, o) })
+	wg.Go(func() {
+		queue, queueErr = open("TRIVET_BROKER_URL", cfg.Broker, brokers, &opening{Options: opts, settings: cfg})
+	})
 	wg.Wait()
-
-	b := &Backends{database: db}
+	b := &Backends{database: o.database}
 	if queue != nil {
 		b.Broker = telemetry.InstrumentBroker(queue, opts.Registerer)
 	}
-	if err := errors.Join(dbErr, queueErr, cacheErr); err != nil {
-		return nil, errors.Join(firstOf(dbErr, queueErr, cacheErr), b.Close())
+	var cacheErr error
+	if dbErr == nil {
+		b.shared, cacheErr = open("TRIVET_CACHE_URL", o.cacheURL(), caches, o)
 	}
-	measured := telemetry.InstrumentStore(db, opts.Registerer)
+	if err := firstOf(dbErr, queueErr, cacheErr); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	measured := telemetry.InstrumentStore(b.database, opts.Registerer)
 	b.Maintainer = measured
-	b.Store = cached.New(measured, telemetry.InstrumentCache(shared, opts.Registerer), cached.Options{Metrics: opts.Registerer})
+	b.Store = b.behindCache(measured, opts)
 	return b, nil
+}
+
+// behindCache puts the cache in front of the database, where there is one.
+func (b *Backends) behindCache(store kv.Store, opts Options) kv.Store {
+	if b.shared.Cache == nil {
+		return store
+	}
+	return cached.New(store, telemetry.InstrumentCache(b.shared.Cache, opts.Registerer), cached.Options{
+		OnLoss:  b.shared.cover,
+		Metrics: opts.Registerer,
+	})
+}
+
+// isShared tells whether other processes may write to the database.
+func (o *opening) isShared() bool { return o.settings.Database.Parsed().Scheme != "pebble" }
+
+// cacheURL gives the cache that was asked for, or the one that fits the
+// database.
+func (o *opening) cacheURL() config.URL {
+	u := o.settings.Cache
+	if !u.IsZero() {
+		return u
+	}
+	text := "memory://?size=64MiB"
+	if o.isShared() {
+		text = "none"
+	}
+	if err := u.UnmarshalText([]byte(text)); err != nil {
+		panic(err) // it is well formed
+	}
+	return u
 }
 
 // firstOf gives one error, so that a start fails with one line.
@@ -101,11 +192,18 @@ func (b *Backends) Err() error { return b.database.Err() }
 // Dependencies lists the backends for health checks.
 func (b *Backends) Dependencies() []health.Dependency {
 	list := []health.Dependency{{Name: "database", Ping: b.pingDatabase}}
+	if b.shared.ping != nil {
+		list = append(list, health.Dependency{Name: "cache", Ping: b.shared.ping})
+	}
 	if b.Broker != nil {
 		list = append(list, health.Dependency{Name: "broker", Ping: b.Broker.Ping})
 	}
 	return list
 }
+
+// CutOff tells that this process has not reached the shared cache for a while
+// though others do, so that requests are better off elsewhere.
+func (b *Backends) CutOff() bool { return b.shared.cutOff != nil && b.shared.cutOff() }
 
 func (b *Backends) pingDatabase(ctx context.Context) error {
 	if err := b.database.Err(); err != nil {
@@ -114,13 +212,20 @@ func (b *Backends) pingDatabase(ctx context.Context) error {
 	return b.database.Ping(ctx)
 }
 
-// Close closes what is open, the broker first: its handler writes to the
-// database.
+// Close closes what is open, the broker first, since its handler writes to the
+// database, which keeps the cache's epoch.
 func (b *Backends) Close() error {
 	var errs []error
 	if b.Broker != nil {
 		if err := b.Broker.Close(); err != nil {
 			errs = append(errs, fmt.Errorf("close the broker: %w", err))
+		}
+	}
+	if b.shared.stop != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		if err := b.shared.stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("close the cache: %w", err))
 		}
 	}
 	if b.database != nil {
@@ -132,7 +237,7 @@ func (b *Backends) Close() error {
 }
 
 // open finds the opener for a URL's scheme.
-func open[T any](variable string, u config.URL, openers map[string]opener[T], opts Options) (T, error) {
+func open[T any](variable string, u config.URL, openers map[string]opener[T], o *opening) (T, error) {
 	var none T
 	scheme := u.Parsed().Scheme
 	openBackend, ok := openers[scheme]
@@ -145,7 +250,7 @@ func open[T any](variable string, u config.URL, openers map[string]opener[T], op
 		return none, &config.Error{Name: variable, Problem: fmt.Sprintf(
 			"unknown scheme %q; supported: %s", scheme, strings.Join(supported, ", "))}
 	}
-	backend, err := openBackend(u.Parsed(), opts)
+	backend, err := openBackend(u, o)
 	var malformed *urlError
 	switch {
 	case errors.As(err, &malformed):

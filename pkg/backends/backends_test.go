@@ -109,15 +109,15 @@ func TestABackendThatCannotBeOpenedNamesItsVariable(t *testing.T) {
 	for name, c := range map[string]struct{ database, cache, broker, want string }{
 		"database": {
 			"sqlite:///x.db", "memory://", "none",
-			`TRIVET_DATABASE_URL: unknown scheme "sqlite"; supported: pebble`,
+			`TRIVET_DATABASE_URL: unknown scheme "sqlite"; supported: pebble, postgres, postgresql`,
 		},
 		"cache": {
 			store, "memcached://host", "none",
-			`TRIVET_CACHE_URL: unknown scheme "memcached"; supported: memory`,
+			`TRIVET_CACHE_URL: unknown scheme "memcached"; supported: memory, none, redis, redis+cluster, redis+sentinel, rediss, rediss+cluster, rediss+sentinel`,
 		},
 		"broker": {
 			store, "memory://", "kafka://host",
-			`TRIVET_BROKER_URL: unknown scheme "kafka"; supported: jetstream, none`,
+			`TRIVET_BROKER_URL: unknown scheme "kafka"; supported: amqp, amqps, jetstream, none`,
 		},
 		"relative directory": {
 			"pebble://data/store", "memory://", "none",

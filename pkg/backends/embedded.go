@@ -8,70 +8,59 @@ import (
 
 	"github.com/trivetkv/trivet/pkg/broker"
 	"github.com/trivetkv/trivet/pkg/broker/jetstream"
-	"github.com/trivetkv/trivet/pkg/cache"
 	"github.com/trivetkv/trivet/pkg/cache/memory"
 	"github.com/trivetkv/trivet/pkg/config"
 	"github.com/trivetkv/trivet/pkg/kv/pebble"
 )
 
-// opener opens the backend that a URL of its scheme names.
-type opener[T any] func(u *url.URL, opts Options) (T, error)
-
-var (
-	databases = map[string]opener[database]{
-		"pebble": openPebble,
-	}
-	caches = map[string]opener[cache.Cache]{
-		"memory": openMemory,
-	}
-	brokers = map[string]opener[broker.Broker]{
-		"jetstream": openJetStream,
-		"none":      func(*url.URL, Options) (broker.Broker, error) { return nil, nil }, //nolint:nilnil // no broker is what was asked for
-	}
-)
-
-func openPebble(u *url.URL, opts Options) (database, error) {
-	dir, err := directory(u)
+func openPebble(u config.URL, o *opening) (database, error) {
+	dir, err := directory(u.Parsed())
 	if err != nil {
 		return nil, err
 	}
-	store, err := pebble.Open(dir, pebble.Options{Logger: opts.Logger, Registerer: opts.Registerer})
+	store, err := pebble.Open(dir, pebble.Options{Logger: o.Logger, Registerer: o.Registerer})
 	if err != nil {
 		return nil, err
 	}
 	return store, nil
 }
 
-func openJetStream(u *url.URL, opts Options) (broker.Broker, error) {
-	dir, err := directory(u)
+func openJetStream(u config.URL, o *opening) (broker.Broker, error) {
+	dir, err := directory(u.Parsed())
 	if err != nil {
 		return nil, err
 	}
-	queue, err := jetstream.Open(dir, jetstream.Options{Logger: opts.Logger, Registerer: opts.Registerer})
+	queue, err := jetstream.Open(dir, jetstream.Options{Logger: o.Logger, Registerer: o.Registerer})
 	if err != nil {
 		return nil, err
 	}
 	return queue, nil
 }
 
-func openMemory(u *url.URL, opts Options) (cache.Cache, error) {
+// openMemory opens a cache within this process, which is right only where the
+// process has the database to itself.
+func openMemory(given config.URL, o *opening) (shared, error) {
+	u := given.Parsed()
+	if o.isShared() {
+		return shared{}, &urlError{fmt.Sprintf("%s:// is within one process, and others write to the database too; expected redis://HOST, or none", u.Scheme)}
+	}
 	if u.Host != "" || u.Path != "" {
-		return nil, &urlError{fmt.Sprintf("it names a place; expected %s://?size=64MiB", u.Scheme)}
+		return shared{}, &urlError{fmt.Sprintf("it names a place; expected %s://?size=64MiB", u.Scheme)}
 	}
 	if err := parameters(u, "size"); err != nil {
-		return nil, err
+		return shared{}, err
 	}
 	var size config.Bytes
 	if text := u.Query().Get("size"); text != "" {
 		if err := size.UnmarshalText([]byte(text)); err != nil || size == 0 {
-			return nil, &urlError{"the size is malformed; expected a size such as 64MiB"}
+			return shared{}, &urlError{"the size is malformed; expected a size such as 64MiB"}
 		}
 	}
-	c, err := memory.New(memory.Options{MaxBytes: int64(size), Metrics: opts.Registerer})
+	c, err := memory.New(memory.Options{MaxBytes: int64(size), Metrics: o.Registerer})
 	if err != nil {
-		return nil, err
+		return shared{}, err
 	}
-	return c, nil
+	return shared{Cache: c}, nil
 }
 
 // directory gives the directory that SCHEME:///DIRECTORY names.

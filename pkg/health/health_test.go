@@ -34,6 +34,12 @@ func TestReadinessFollowsTheProcess(t *testing.T) {
 	want(http.StatusServiceUnavailable, `{"status":"starting"}`)
 	r.Started()
 	want(http.StatusOK, `{"status":"ready"}`)
+	cutOff := true
+	r.CutOffWhen(func() bool { return cutOff })
+	want(http.StatusServiceUnavailable, `{"status":"cut_off"}`)
+	cutOff = false
+	want(http.StatusOK, `{"status":"ready"}`)
+	cutOff = true
 	r.Drain()
 	want(http.StatusServiceUnavailable, `{"status":"draining"}`)
 	r.Started()

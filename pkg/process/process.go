@@ -72,6 +72,7 @@ func Run(ctx context.Context, s Settings, start func(ctx context.Context, h *Hos
 		return err
 	}
 	h.Backends = opened
+	h.Readiness.CutOffWhen(opened.CutOff)
 
 	err = h.startAll(ctx, s, start)
 	if err == nil {
