@@ -109,6 +109,7 @@ func newCache(address Address, opts Options, by clock) (*Cache, error) {
 	setDefault(&opts.AbsentTTL, DefaultAbsentTTL)
 	setDefault(&opts.LeaseTTL, DefaultLeaseTTL)
 	setDefault(&opts.MaxEntryBytes, DefaultMaxEntryBytes)
+	setClientLog(opts.Logger)
 	c := &Cache{address: address, opts: opts, clock: by, scripts: newScripts(by.lua), stopped: make(chan struct{})}
 	var err error
 	if c.metrics, err = newMetrics(opts.Metrics); err != nil {
