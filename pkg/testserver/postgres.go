@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -36,6 +37,9 @@ type Postgres struct {
 	port      int
 	password  string
 	databases atomic.Int64
+
+	mu    sync.Mutex
+	empty []string // databases that tests have left
 }
 
 // PostgresSuperuser is the account that [Postgres.URL] signs in with.
@@ -183,10 +187,11 @@ func NewPostgres(tb testing.TB, settings ...string) *Postgres {
 	return Own(tb, func(ctx context.Context) (*Postgres, error) { return StartPostgres(ctx, settings...) })
 }
 
-// NewURL gives the URL of an empty database, which is dropped with the test.
+// NewURL gives the URL of an empty database. When the test has ended, others
+// may get the database, emptied: to drop one takes PostgreSQL a checkpoint.
 func (p *Postgres) NewURL(tb testing.TB) string {
 	tb.Helper()
-	name, err := p.CreateDatabase(tb.Context())
+	name, err := p.database(tb.Context())
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -194,9 +199,37 @@ func (p *Postgres) NewURL(tb testing.TB) string {
 		if p.PID() == 0 {
 			return
 		}
-		if err := p.Exec(context.Background(), "postgres", "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
-			tb.Errorf("drop the test's database: %v", err)
+		if err := p.Exec(context.Background(), name, emptyDatabase); err != nil {
+			return // somebody still uses it
 		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.empty = append(p.empty, name)
 	})
 	return p.URL(name)
+}
+
+// emptyDatabase ends other sessions and drops every schema.
+const emptyDatabase = `
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+DO $$
+DECLARE name text;
+BEGIN
+	FOR name IN SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema' LOOP
+		EXECUTE format('DROP SCHEMA %I CASCADE', name);
+	END LOOP;
+	CREATE SCHEMA public;
+END $$`
+
+// database gives the name of an empty database.
+func (p *Postgres) database(ctx context.Context) (string, error) {
+	p.mu.Lock()
+	if n := len(p.empty); n > 0 {
+		name := p.empty[n-1]
+		p.empty = p.empty[:n-1]
+		p.mu.Unlock()
+		return name, nil
+	}
+	p.mu.Unlock()
+	return p.CreateDatabase(ctx)
 }

@@ -16,8 +16,11 @@ type builder struct {
 	head  int64 // the position up to which the change log had come
 	floor int64
 
+	reads  kv.ReadBudget // of the request that is being run
+	fetch  func(address, kv.Version) (*state, error)
+	failed error // of fetch: the transaction is over
+
 	states     map[address]*state // nil for a key that has no row but its lock
-	past       map[pastVersion]*state
 	records    map[kv.WriteID]*recordRow
 	fresh      map[kv.WriteID]bool // claimed by this group
 	dirty      map[kv.WriteID]bool // records to be written
@@ -35,7 +38,6 @@ type mutation struct {
 func newBuilder(w *work) *builder {
 	b := &builder{
 		states:     make(map[address]*state, len(w.keys)),
-		past:       map[pastVersion]*state{},
 		records:    map[kv.WriteID]*recordRow{},
 		fresh:      map[kv.WriteID]bool{},
 		dirty:      map[kv.WriteID]bool{},
@@ -53,10 +55,6 @@ func (b *builder) scanEntries(rows pgx.Rows) error {
 			b.states[at] = s
 		}
 	})
-}
-
-func (b *builder) scanVersions(rows pgx.Rows) error {
-	return eachState(rows, func(at address, s *state) { b.past[pastVersion{at, s.version}] = s })
 }
 
 func eachState(rows pgx.Rows, visit func(address, *state)) error {
@@ -80,6 +78,7 @@ func (b *builder) scanNamespaces(rows pgx.Rows) (err error) {
 
 // runRequest runs one request: all of its changes stand, or none does.
 func (b *builder) runRequest(request func(*builder) error) error {
+	b.reads = kv.ReadBudget{}
 	mark := len(b.mutations)
 	err := request(b)
 	if err != nil {
@@ -98,16 +97,35 @@ func (b *builder) current(ns, key string) (*state, error) {
 	return s, nil
 }
 
-// former gives a version of a key that a restore asked for, nil when it is not
-// kept.
-func (b *builder) former(ns, key string, v kv.Version) *state {
-	at := address{ns, key}
+// version gives a version of a key, nil when it is not kept. Values that do not
+// lie in the rows that were loaded are read one by one, so that a group never
+// has more of them in memory than what it answers.
+func (b *builder) version(at address, v kv.Version) (*state, error) {
 	for i := range b.mutations {
 		if m := &b.mutations[i]; m.address == at && m.after.version == v {
-			return m.after
+			return m.after, nil
 		}
 	}
-	return b.past[pastVersion{at, v}]
+	found, err := b.fetch(at, v)
+	if err != nil {
+		b.failed = err
+	}
+	return found, err
+}
+
+// value gives a live state's value.
+func (b *builder) value(ns, key string, s *state) ([]byte, error) {
+	if s.value != nil {
+		return s.value, nil
+	}
+	full, err := b.version(address{ns, key}, s.version)
+	if err != nil {
+		return nil, err
+	}
+	if full == nil || full.value == nil {
+		return nil, errRow
+	}
+	return full.value, nil
 }
 
 func (b *builder) namespace(name string) (*namespaceUse, error) {
@@ -220,7 +238,7 @@ func (b *builder) queueUnlock(batch *pgx.Batch, w *work) {
 		}
 	}
 	if len(absent) > 0 {
-		namespaces, keys := columns(absent, itself)
+		namespaces, keys := columns(absent)
 		batch.Queue(sqlUnlockEntries, namespaces, keys)
 	}
 }

@@ -32,18 +32,11 @@ type request struct {
 	alone bool  // it may have to wait for another with the same name
 
 	wanted map[address]bool // keys to lock, and whether their values are needed
-	past   []pastVersion
 	names  []claim
 
 	run  func(*builder) error
 	err  error
 	done chan struct{} // closed when err stands
-}
-
-// pastVersion is a version that a restore writes again.
-type pastVersion struct {
-	address
-	version kv.Version
 }
 
 // claim is a name that a request is made under.
@@ -60,9 +53,6 @@ func (r *request) locks(at address, value bool) { r.wanted[at] = r.wanted[at] ||
 func (r *request) needs(ns string, op *kv.Operation) {
 	at := address{ns, op.Key}
 	r.locks(at, op.Kind == kv.KindGet || op.Kind == kv.KindIncrement)
-	if op.Kind == kv.KindRestore {
-		r.past = append(r.past, pastVersion{at, op.Restore})
-	}
 	r.cost += operationCost(op)
 }
 
@@ -146,7 +136,6 @@ type work struct {
 	names      []claim
 	keys       []address
 	values     []bool // of keys: whether the value is needed
-	past       []pastVersion
 	namespaces []string
 }
 
@@ -156,7 +145,6 @@ func newWork(id []byte, group []*request) *work {
 	namespaces := map[string]bool{}
 	for _, r := range group {
 		w.names = append(w.names, r.names...)
-		w.past = append(w.past, r.past...)
 		for at, value := range r.wanted {
 			wanted[at] = wanted[at] || value
 			namespaces[at.ns] = true
@@ -181,16 +169,13 @@ func newWork(id []byte, group []*request) *work {
 }
 
 // columns gives addresses as the arrays that statements take.
-func columns[T any](rows []T, at func(T) address) (namespaces, keys [][]byte) {
+func columns(rows []address) (namespaces, keys [][]byte) {
 	namespaces, keys = make([][]byte, len(rows)), make([][]byte, len(rows))
-	for i, row := range rows {
-		a := at(row)
-		namespaces[i], keys[i] = []byte(a.ns), []byte(a.key)
+	for i, at := range rows {
+		namespaces[i], keys[i] = []byte(at.ns), []byte(at.key)
 	}
 	return namespaces, keys
 }
-
-func itself(a address) address { return a }
 
 // runGroup makes one attempt: a round trip that locks and reads, then the
 // requests, then a round trip that writes and commits. When an attempt before
@@ -221,7 +206,8 @@ func (s *Store) runGroup(ctx context.Context, w *work) error {
 func (s *Store) load(ctx context.Context, conn *pgx.Conn, w *work) (*builder, error) {
 	b := newBuilder(w)
 	claimed := false
-	namespaces, keys := columns(w.keys, itself)
+	b.fetch = func(at address, v kv.Version) (*state, error) { return fetchVersion(ctx, conn, at, v) }
+	namespaces, keys := columns(w.keys)
 
 	batch := &pgx.Batch{}
 	batch.Queue(sqlBegin)
@@ -243,14 +229,6 @@ func (s *Store) load(ctx context.Context, conn *pgx.Conn, w *work) (*builder, er
 		batch.Queue(sqlLoadEntries, namespaces, keys, w.values).Query(b.scanEntries)
 		batch.Queue(sqlNamespacesUsage, byteStrings(w.namespaces), micros(kv.DefaultRetention)).Query(b.scanNamespaces)
 	}
-	if len(w.past) > 0 {
-		namespaces, keys := columns(w.past, func(p pastVersion) address { return p.address })
-		versions := make([]int64, len(w.past))
-		for i, p := range w.past {
-			versions[i] = int64(p.version)
-		}
-		batch.Queue(sqlLoadVersions, namespaces, keys, versions).Query(b.scanVersions)
-	}
 	batch.Queue(sqlStore, s.clock()).QueryRow(func(row pgx.Row) error {
 		var settled, floorAt int64
 		return row.Scan(&b.now, &b.head, &b.floor, &settled, &floorAt)
@@ -264,10 +242,25 @@ func (s *Store) load(ctx context.Context, conn *pgx.Conn, w *work) (*builder, er
 	return b, nil
 }
 
+// fetchVersion reads a version that was not loaded with the rest, nil when it
+// is not kept.
+func fetchVersion(ctx context.Context, conn *pgx.Conn, at address, v kv.Version) (*state, error) {
+	rows, err := conn.Query(ctx, sqlLoadVersion, []byte(at.ns), []byte(at.key), int64(v))
+	if err != nil {
+		return nil, err
+	}
+	var found *state
+	err = eachState(rows, func(_ address, s *state) { found = s })
+	return found, err
+}
+
 // conclude runs the requests, writes what they changed, and commits.
 func (s *Store) conclude(ctx context.Context, conn *pgx.Conn, w *work, b *builder) error {
 	for _, r := range w.group {
 		r.err = b.runRequest(r.run)
+	}
+	if b.failed != nil {
+		return b.failed
 	}
 	batch := &pgx.Batch{}
 	if !b.queue(batch, w) {

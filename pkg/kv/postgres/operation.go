@@ -31,7 +31,7 @@ func (b *builder) apply(ns string, op *kv.Operation) (kv.Result, error) {
 	}
 	switch op.Kind {
 	case kv.KindGet:
-		return b.get(op.Key, current, live)
+		return b.get(ns, op.Key, current, live)
 	case kv.KindPut:
 		return b.put(ns, op, current)
 	case kv.KindDelete:
@@ -44,14 +44,22 @@ func (b *builder) apply(ns string, op *kv.Operation) (kv.Result, error) {
 	return kv.Result{}, kv.Invalid("op", "unknown operation; it has to be put, get, delete or increment")
 }
 
-func (b *builder) get(key string, current *state, live bool) (kv.Result, error) {
+func (b *builder) get(ns, key string, current *state, live bool) (kv.Result, error) {
 	if !live {
 		return kv.Result{Kind: kv.KindGet, Key: key, Version: current.lastVersion(), Err: kv.ErrNotFound}, nil
+	}
+	if err := b.reads.Take(current.size); err != nil {
+		return kv.Result{}, err
+	}
+	value, err := b.value(ns, key, current)
+	if err != nil {
+		return kv.Result{}, err
 	}
 	entry, err := current.entry(key, b.now, b.head)
 	if err != nil {
 		return kv.Result{}, err
 	}
+	entry.Value = value
 	return kv.Result{Kind: kv.KindGet, Key: key, Version: current.version, Entry: &entry}, nil
 }
 
@@ -163,6 +171,7 @@ func (b *builder) increment(ns string, op *kv.Operation, current *state, live bo
 	number := int64(0)
 	if live {
 		var err error
+		// A value that is not in its row is too long for a number.
 		if number, err = strconv.ParseInt(string(current.value), 10, 64); err != nil {
 			return kv.Result{}, kv.Errorf(kv.CodeConflict, "the value is not a decimal number of 64 bits, so that it cannot be incremented")
 		}
@@ -186,7 +195,10 @@ func (b *builder) increment(ns string, op *kv.Operation, current *state, live bo
 
 // restore writes a former version again, without its time to live.
 func (b *builder) restore(ns string, op *kv.Operation, current *state) (kv.Result, error) {
-	former := b.former(ns, op.Key, op.Restore)
+	former, err := b.version(address{ns, op.Key}, op.Restore)
+	if err != nil {
+		return kv.Result{}, err
+	}
 	if former == nil || former.kind != kindPut {
 		return kv.Result{}, kv.Errorf(kv.CodeNotFound, "the version does not exist, is past retention, or is a deletion")
 	}
@@ -194,7 +206,7 @@ func (b *builder) restore(ns string, op *kv.Operation, current *state) (kv.Resul
 }
 
 // sweep expires entries that are still as the index of expiries had them.
-func (b *builder) sweep(lapsed []pastVersion) error {
+func (b *builder) sweep(lapsed []lapsedEntry) error {
 	for _, x := range lapsed {
 		current, err := b.current(x.ns, x.key)
 		if err != nil {
@@ -214,7 +226,7 @@ func (b *builder) txn(ns string, txn *kv.Txn) (kv.TxnResult, error) {
 	for i := range txn.Compare {
 		holds, err := b.compare(ns, &txn.Compare[i])
 		if err != nil {
-			return kv.TxnResult{}, err
+			return kv.TxnResult{}, at(err, "compare", i)
 		}
 		if !holds {
 			result.Succeeded = false
@@ -229,12 +241,17 @@ func (b *builder) txn(ns string, txn *kv.Txn) (kv.TxnResult, error) {
 	for i := range branch {
 		var err error
 		if result.Results[i], err = b.apply(ns, &branch[i]); err != nil {
-			e := *kv.AsError(err)
-			e.Field = fmt.Sprintf("%s[%d]", name, i)
-			return kv.TxnResult{}, &e
+			return kv.TxnResult{}, at(err, name, i)
 		}
 	}
 	return result, nil
+}
+
+// at names the part of a transaction that an error is about.
+func at(err error, part string, i int) error {
+	e := *kv.AsError(err)
+	e.Field = fmt.Sprintf("%s[%d]", part, i)
+	return &e
 }
 
 // compare holds a key's state against a compare's operand.
@@ -257,7 +274,14 @@ func (b *builder) compare(ns string, c *kv.Compare) (bool, error) {
 		if !live {
 			return c.Is == kv.RelationNotEqual, nil
 		}
-		return related(c.Is, bytes.Compare(current.value, c.Value)), nil
+		if err := b.reads.Take(current.size); err != nil {
+			return false, err
+		}
+		value, err := b.value(ns, c.Key, current)
+		if err != nil {
+			return false, err
+		}
+		return related(c.Is, bytes.Compare(value, c.Value)), nil
 	}
 	return false, kv.Invalid("compare", "the target has to be version, value or exists")
 }

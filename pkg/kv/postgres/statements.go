@@ -35,7 +35,7 @@ var (
 	sqlRecords            = statement("records")
 	sqlLockEntries        = statement("lock_entries")
 	sqlLoadEntries        = statement("load_entries")
-	sqlLoadVersions       = statement("load_versions")
+	sqlLoadVersion        = statement("load_version")
 	sqlStore              = statement("store")
 	sqlNamespacesUsage    = statement("namespaces_usage")
 	sqlNamespacesSettings = statement("namespaces_settings")

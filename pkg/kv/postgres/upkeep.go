@@ -46,13 +46,19 @@ func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
 	}
 }
 
+// lapsedEntry is an entry that had expired at this version.
+type lapsedEntry struct {
+	address
+	version kv.Version
+}
+
 // lapsed finds entries that have expired.
-func (s *Store) lapsed(ctx context.Context, limit int) ([]pastVersion, error) {
+func (s *Store) lapsed(ctx context.Context, limit int) ([]lapsedEntry, error) {
 	state, err := s.storeState(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var lapsed []pastVersion
+	var lapsed []lapsedEntry
 	err = s.read(ctx, "sweep", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, sqlLapsed, state.now, limit)
 		if err != nil {
@@ -62,7 +68,7 @@ func (s *Store) lapsed(ctx context.Context, limit int) ([]pastVersion, error) {
 		var ns, key []byte
 		var version kv.Version
 		_, err = pgx.ForEachRow(rows, []any{&ns, &key, &version}, func() error {
-			lapsed = append(lapsed, pastVersion{address{string(ns), string(key)}, version})
+			lapsed = append(lapsed, lapsedEntry{address{string(ns), string(key)}, version})
 			return nil
 		})
 		return err
@@ -83,13 +89,16 @@ func (s *Store) storeState(ctx context.Context) (st storeState, err error) {
 // Compact implements [kv.Maintainer]. The live version of a key always stays.
 // It does nothing where another process does it.
 //
-// What it removes is below a floor that every write under way has seen, so that
-// no version is given out again: it raises the floor in one call, and removes
-// in those that come when that has settled.
+// A key that is forgotten altogether has to have been below a floor that every
+// write under way has seen, so that its versions are not given out again: one
+// call raises the floor, and those that come when it has settled remove.
 func (s *Store) Compact(ctx context.Context, limit int) (int, error) {
 	s.upkeep.Lock()
 	defer s.upkeep.Unlock()
 	if held, err := s.trimming.ensure(ctx); err != nil || !held {
+		return 0, err
+	}
+	if _, err := s.upToDate(ctx); err != nil {
 		return 0, err
 	}
 	st, err := s.storeState(ctx)
@@ -201,8 +210,8 @@ func (s *Store) compactNamespace(ctx context.Context, ns oldNamespace, st storeS
 			if len(old) == min(limit-done, maxUpkeepRows) || row.at > st.now-ns.retention {
 				break
 			}
-			if top := int64(max(row.version, row.previous)); top > st.settled {
-				above = top
+			if row.kind != kindPut && int64(row.version) > st.settled {
+				above = int64(row.version)
 				break
 			}
 			old = append(old, row)

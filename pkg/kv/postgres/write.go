@@ -82,13 +82,14 @@ func (s *Store) Batch(ctx context.Context, ns string, ops []kv.Operation, id kv.
 		return nil, err
 	}
 	results := make([]kv.Result, len(ops))
+	var reads kv.ReadBudget // of all parts
 	for start := 0; start == 0 || start < len(ops); {
 		end, cost := start, int64(0)
 		for end < len(ops) && (end == start || cost < maxBatchBytes) {
 			cost += operationCost(&ops[end])
 			end++
 		}
-		first := start
+		first, before := start, reads
 		r := newRequest(ctx, ns, kv.Identity{})
 		if first == 0 {
 			r.claims(ns, id)
@@ -100,6 +101,7 @@ func (s *Store) Batch(ctx context.Context, ns string, ops []kv.Operation, id kv.
 			}
 		}
 		r.run = func(b *builder) error {
+			b.reads = before
 			if first == 0 {
 				if err := b.claimBatch(ns, id); err != nil {
 					return err
@@ -108,6 +110,7 @@ func (s *Store) Batch(ctx context.Context, ns string, ops []kv.Operation, id kv.
 			for i := first; i < end; i++ {
 				results[i] = b.item(ns, &ops[i], itemOf(id, i))
 			}
+			reads = b.reads
 			return nil
 		}
 		if err := s.commit(ctx, r); err != nil {
