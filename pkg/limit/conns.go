@@ -92,9 +92,6 @@ func (c *Conns) Open() int {
 	return len(c.open)
 }
 
-// Crowded tells that half of the connections or more are open.
-func (c *Conns) Crowded() bool { return c.Open() >= (c.max+1)/2 }
-
 // Evicted counts the idle connections that were closed for new ones.
 func (c *Conns) Evicted() int64 { return c.evicted.Load() }
 

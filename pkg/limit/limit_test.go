@@ -161,20 +161,6 @@ func TestConnectionsThatIdleMakeRoom(t *testing.T) {
 	}
 }
 
-func TestHalfOfTheConnectionsAreACrowd(t *testing.T) {
-	t.Parallel()
-	conns := limit.NewConns(5)
-	for i, want := range []bool{false, false, false, true, true} {
-		if conns.Crowded() != want {
-			t.Errorf("%d connections are a crowd: %t", i, !want)
-		}
-		one, other := net.Pipe()
-		defer one.Close()
-		defer other.Close()
-		conns.Track(one, http.StateNew)
-	}
-}
-
 func TestConnectionsAreRefusedWhenNoneIsIdle(t *testing.T) {
 	t.Parallel()
 	conns := limit.NewConns(1)

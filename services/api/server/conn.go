@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/trivetkv/trivet/pkg/limit"
 	"github.com/trivetkv/trivet/services/api/server/plain"
 )
 
@@ -43,26 +42,6 @@ func (l listener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	return &conn{Conn: c, server: l.server, remote: c.RemoteAddr().String()}, nil
-}
-
-// pacedListener slows down who opens connections by the thousand: from half of
-// the bound on, each new one waits a moment. Accepting costs all others more
-// than it costs the client, and the faster new ones come once the bound is met,
-// the younger are those that have to make room.
-type pacedListener struct {
-	net.Listener
-	conns *limit.Conns
-}
-
-// acceptPause lets in a thousand connections a second.
-const acceptPause = time.Millisecond
-
-// Accept implements [net.Listener].
-func (l pacedListener) Accept() (net.Conn, error) {
-	if l.conns.Crowded() {
-		time.Sleep(acceptPause)
-	}
-	return l.Listener.Accept()
 }
 
 // CloseWrite lets net/http end a connection without a reset, which would take

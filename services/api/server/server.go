@@ -108,7 +108,6 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return listenError(s.opts.Listen, err)
 	}
-	accepting = pacedListener{accepting, s.limiter.conns}
 	if s.opts.Certificates != nil {
 		// net/http has to see TLS connections themselves for HTTP/2.
 		accepting = tls.NewListener(accepting, s.opts.Certificates.Config())
