@@ -9,14 +9,21 @@ PACKAGES := $(MODULES:%=./%/...)
 FUZZTIME ?= 60s
 ROUNDS   ?= 200
 ARGS     ?=
+BACKENDS ?= embedded
+DURATION ?= 10m
 
 .PHONY: help
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: run
-run: bin/trivet ## build and start the store on http://127.0.0.1:8080, data in ./data (ARGS="--listen :0")
+.PHONY: run run-embedded run-servers
+run: run-$(BACKENDS) ## build and start the store on http://127.0.0.1:8080, data in ./data (ARGS="--listen :0"; BACKENDS=servers: on PostgreSQL, Redis and RabbitMQ)
+
+run-embedded: bin/trivet
 	@exec bin/trivet run $(ARGS)
+
+run-servers: build
+	@$(GO) build -o bin/servers ./test/servers && exec bin/servers $(ARGS)
 
 .PHONY: test
 test: race-compiler ## run the tests of every module with the race detector
@@ -36,6 +43,10 @@ build: bin/trivet bin/trivet-api bin/trivet-consumer ## build the programs into 
 .PHONY: crash
 crash: bin/trivet ## kill the store under load and look for lost writes (ROUNDS=200)
 	$(GO) run ./test/crash -rounds $(ROUNDS)
+
+.PHONY: faults
+faults: bin/trivet-api bin/trivet-consumer ## kill and pause an installation's parts in turn under load and look for broken promises (DURATION=10m)
+	$(GO) run ./test/faults -duration $(DURATION) $(ARGS)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target (FUZZTIME=60s each, or a number of inputs such as 20000x)
