@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +43,11 @@ func (r *Registry) load(ctx context.Context) error {
 	}
 	maps.DeleteFunc(r.uses, func(id string, _ *atomic.Int64) bool { return credentials[id] == nil })
 	clear(r.revoked) // the list was read behind their deletion
+	for id := range r.writing {
+		if before := (*r.credentials.Load())[id]; before != nil && credentials[id] == nil {
+			r.revoked[id] = struct{}{}
+		}
+	}
 	r.position = position
 	r.replace(credentials)
 	r.confirmed.Store(asked.UnixNano())
@@ -77,6 +83,9 @@ func (r *Registry) wait(ctx context.Context) {
 func (r *Registry) catchUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, staleAfter)
 	defer cancel()
+	r.mu.Lock()
+	revoked := slices.Collect(maps.Keys(r.revoked))
+	r.mu.Unlock()
 	for {
 		asked := r.now()
 		page, err := r.store.Changes(ctx, tokensNamespace, kv.ChangeQuery{After: r.position, Limit: kv.MaxPageEntries, Values: true})
@@ -89,7 +98,20 @@ func (r *Registry) catchUp(ctx context.Context) error {
 		r.position = page.Next
 		if !page.More {
 			r.confirmed.Store(asked.UnixNano())
+			r.forgetRevoked(revoked)
 			return nil
+		}
+	}
+}
+
+// forgetRevoked forgets tokens that were revoked here before the change log was
+// read to its end: nothing that it has told of them since can be older.
+func (r *Registry) forgetRevoked(ids []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range ids {
+		if r.writing[id] == 0 {
+			delete(r.revoked, id)
 		}
 	}
 }
@@ -101,7 +123,9 @@ func (r *Registry) apply(change kv.Change) {
 	defer r.mu.Unlock()
 	if change.Kind != kv.ChangePut {
 		r.remove(change.Key)
-		delete(r.revoked, change.Key)
+		if r.writing[change.Key] > 0 {
+			r.revoked[change.Key] = struct{}{} // the write was before this change, and ends after it
+		}
 		return
 	}
 	rec, err := decodeRecord(change.Value)
@@ -120,6 +144,18 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
+}
+
+// keepNoUses lets the store keep the last use of each token alone: what was
+// before it, one version for each minute of use, is for nobody.
+func (r *Registry) keepNoUses(ctx context.Context) error {
+	settings, err := r.store.Namespace(ctx, usesNamespace)
+	if err != nil || settings.Retention == 0 {
+		return err
+	}
+	settings.Retention = 0
+	_, err = r.store.SetNamespace(ctx, settings)
+	return err
 }
 
 // loadUses reads when tokens were last used. The caller holds r.mu.

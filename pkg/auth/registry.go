@@ -51,7 +51,8 @@ type Registry struct {
 	loops lifecycle.Group
 
 	mu          sync.Mutex          // one change of credentials at a time
-	revoked     map[string]struct{} // revoked here; the change log may still tell what they were before
+	writing     map[string]int      // writes under way here, by token
+	revoked     map[string]struct{} // the change log, or a write under way, may still tell what they were before
 	credentials atomic.Pointer[map[string]*credential]
 	changed     atomic.Pointer[chan struct{}]
 	position    kv.Position
@@ -61,7 +62,7 @@ type Registry struct {
 
 // NewRegistry makes a registry over a store.
 func NewRegistry(store kv.Store, opts RegistryOptions) *Registry {
-	r := &Registry{store: store, log: opts.Logger, now: opts.Now, uses: map[string]*atomic.Int64{}, revoked: map[string]struct{}{}}
+	r := &Registry{store: store, log: opts.Logger, now: opts.Now, uses: map[string]*atomic.Int64{}, writing: map[string]int{}, revoked: map[string]struct{}{}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -76,6 +77,9 @@ func NewRegistry(store kv.Store, opts RegistryOptions) *Registry {
 
 // Start loads the tokens and begins to follow their changes.
 func (r *Registry) Start(ctx context.Context) error {
+	if err := r.keepNoUses(ctx); err != nil {
+		return err
+	}
 	if err := r.load(ctx); err != nil {
 		return err
 	}
@@ -232,12 +236,18 @@ func (r *Registry) put(ctx context.Context, id string, rec record, cond kv.Condi
 		return Token{}, kv.Invalid("scopes", "the scopes are larger than a token may have; use fewer or shorter prefixes")
 	}
 	op := kv.Operation{Kind: kv.KindPut, Key: id, Value: value, ContentType: "application/json", If: cond}
+	r.mu.Lock()
+	r.writing[id]++
+	r.mu.Unlock()
 	result, err := r.store.Apply(ctx, tokensNamespace, op, kv.Identity{})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.writing[id]--; r.writing[id] == 0 {
+		delete(r.writing, id)
+	}
 	if err != nil {
 		return Token{}, err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	c := r.newCredential(id, rec, result.Version)
 	r.set(c)
 	return c.token(), nil

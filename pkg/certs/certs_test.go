@@ -1,6 +1,7 @@
 package certs_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"io"
 	"log/slog"
@@ -8,7 +9,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/trivetkv/trivet/pkg/certs"
 	"github.com/trivetkv/trivet/pkg/certs/certstest"
@@ -113,6 +117,78 @@ func TestFilesThatCannotWorkAreRefused(t *testing.T) {
 	} {
 		if _, err := certs.New(files, slog.New(slog.DiscardHandler)); err == nil {
 			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// serial gives the serial number of the certificate that a listener would show
+// now.
+func serial(t *testing.T, config *tls.Config) int64 {
+	t.Helper()
+	current, err := config.GetConfigForClient(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return current.Certificates[0].Leaf.SerialNumber.Int64()
+}
+
+// TestFilesAreLookedAtWhileItRuns runs on a clock of its own.
+func TestFilesAreLookedAtWhileItRuns(t *testing.T) {
+	t.Parallel()
+	a, dir := certstest.NewAuthority(t), t.TempDir()
+	cert, key := a.Write(dir, "server", 7)
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		r, err := certs.New(certs.Files{Cert: cert, Key: key, ClientCA: a.WriteCA(dir)}, slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wait := func() {
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+		}
+		a.Write(dir, "server", 8)
+		wait()
+		if all, probes := serial(t, r.Config()), serial(t, r.ProbeConfig()); all != 8 || probes != 8 {
+			t.Errorf("listeners show the certificates %d and %d", all, probes)
+		}
+		write(t, key, []byte("half written"))
+		wait()
+		if got := serial(t, r.Config()); got != 8 {
+			t.Errorf("after half a file: %d", got)
+		}
+		if err := r.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if text := log.String(); strings.Count(text, "read again") != 1 || strings.Count(text, "cannot be used") != 1 || strings.Contains(text, "half written") {
+			t.Errorf("the log:\n%s", text)
+		}
+		a.Write(dir, "server", 9)
+		wait()
+		if got := serial(t, r.Config()); got != 8 {
+			t.Errorf("after the stop: %d", got)
+		}
+	})
+}
+
+func TestProbesNeedNoCertificate(t *testing.T) {
+	t.Parallel()
+	a, dir := certstest.NewAuthority(t), t.TempDir()
+	cert, key := a.Write(dir, "server", 7)
+	r, err := certs.New(certs.Files{Cert: cert, Key: key, ClientCA: a.WriteCA(dir)}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		config *tls.Config
+		want   tls.ClientAuthType
+	}{"data": {r.Config(), tls.RequireAndVerifyClientCert}, "probes": {r.ProbeConfig(), tls.NoClientCert}} {
+		current, err := tt.config.GetConfigForClient(nil)
+		if err != nil || current.ClientAuth != tt.want || current.MinVersion < tls.VersionTLS12 {
+			t.Errorf("%s: %v, version %x, %v", name, current.ClientAuth, current.MinVersion, err)
 		}
 	}
 }

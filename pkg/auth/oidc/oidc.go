@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"sync"
 	"time"
 
@@ -29,7 +31,12 @@ type Options struct {
 
 // Check refuses options under which nobody, or anybody, could come in.
 func (o Options) Check() error {
+	u, err := url.Parse(o.URL)
 	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("the issuer has to be a URL such as https://id.example.com")
+	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+		return errors.New("the issuer has to be reached over https: whoever could change its keys on the way could make tokens")
 	case o.Audience == "":
 		return errors.New("an audience has to be set, or every token of the issuer would be good")
 	case o.Claim == "" || len(o.Roles) == 0:
@@ -48,6 +55,11 @@ func (o Options) Check() error {
 		}
 	}
 	return nil
+}
+
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.Unmap().IsLoopback()
 }
 
 // Issuer accepts the bearer tokens of an OpenID Connect issuer: audience,
@@ -94,6 +106,9 @@ func (i *Issuer) Authenticate(ctx context.Context, token string) (*auth.Principa
 	if err != nil {
 		return nil, &kv.Error{Code: kv.CodeUnauthenticated, Detail: "the bearer token is not good: expired, for another audience, or of another issuer", Cause: err}
 	}
+	if verified.Subject == "" || len(verified.Subject) > maxSubjectBytes {
+		return nil, kv.Errorf(kv.CodeUnauthenticated, "the bearer token names no subject, or one of more than %d bytes", maxSubjectBytes)
+	}
 	var claims map[string]any
 	if err := verified.Claims(&claims); err != nil {
 		return nil, &kv.Error{Code: kv.CodeUnauthenticated, Detail: "the bearer token's claims cannot be read", Cause: err}
@@ -107,6 +122,10 @@ func (i *Issuer) Authenticate(ctx context.Context, token string) (*auth.Principa
 	}
 	return auth.NewPrincipal("oidc:"+verified.Subject, scopes, verified.Expiry), nil
 }
+
+// maxSubjectBytes is OpenID Connect's own bound. Callers without a subject would
+// share limits and idempotency keys.
+const maxSubjectBytes = 255
 
 func unavailable(err error) error {
 	return &kv.Error{Code: kv.CodeUnavailable, Detail: "the identity provider does not answer", RetryAfter: documentPause, Cause: err}

@@ -100,6 +100,8 @@ func TestIssuerAcceptsOnlyWhatItShould(t *testing.T) {
 		{"no role", p.token(t, jose.RS256, p.key, map[string]any{"groups": []string{"guests"}}), kv.CodeForbidden},
 		{"no claim", p.token(t, jose.RS256, p.key, map[string]any{"groups": nil}), kv.CodeForbidden},
 		{"garbage", "a.b.c", kv.CodeUnauthenticated},
+		{"no subject", p.token(t, jose.RS256, p.key, map[string]any{"sub": ""}), kv.CodeUnauthenticated},
+		{"an endless subject", p.token(t, jose.RS256, p.key, map[string]any{"sub": strings.Repeat("a", 256)}), kv.CodeUnauthenticated},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			principal, err := issuer.Authenticate(t.Context(), test.token)
@@ -254,6 +256,10 @@ func TestIssuerOptionsThatLetAnybodyInAreRefused(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
 	for name, change := range map[string]func(*oidc.Options){
+		"no issuer":             func(o *oidc.Options) { o.URL = "" },
+		"no URL":                func(o *oidc.Options) { o.URL = "id.example.com" },
+		"in clear text":         func(o *oidc.Options) { o.URL = "http://id.example.com" },
+		"a password":            func(o *oidc.Options) { o.URL = "https://user:secret@id.example.com" },
 		"no audience":           func(o *oidc.Options) { o.Audience = "" },
 		"no claim":              func(o *oidc.Options) { o.Claim = "" },
 		"no roles":              func(o *oidc.Options) { o.Roles = nil },
