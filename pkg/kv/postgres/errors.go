@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,13 +117,20 @@ func databaseError(err error) error {
 	return kv.AsError(err)
 }
 
-// firstLine cuts an error of several lines short.
-func firstLine(err error) error {
-	line, _, more := strings.Cut(err.Error(), "\n")
+// oneLine puts an error of several lines into one. Each line after the first
+// tells of an attempt to connect, of which some fail alike.
+func oneLine(err error) error {
+	head, rest, more := strings.Cut(err.Error(), "\n")
 	if !more {
 		return err
 	}
-	return errors.New(strings.TrimSuffix(line, ":"))
+	var attempts []string
+	for line := range strings.Lines(rest) {
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(attempts, line) {
+			attempts = append(attempts, line)
+		}
+	}
+	return errors.New(strings.TrimSuffix(head, ":") + ": " + strings.Join(attempts, "; "))
 }
 
 // Backing off between attempts.

@@ -242,5 +242,5 @@ func instant(us int64) time.Time {
 
 // startError is what Open answers: the step that failed and why.
 func startError(step string, err error) error {
-	return fmt.Errorf("%s: %w", step, firstLine(err))
+	return fmt.Errorf("%s: %w", step, oneLine(err))
 }
