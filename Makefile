@@ -26,8 +26,15 @@ run-servers: build
 	@$(GO) build -o bin/servers ./test/servers && exec bin/servers $(ARGS)
 
 .PHONY: test
-test: race-compiler ## run the tests of every module with the race detector
+test: race-compiler budgets ## run the tests of every module with the race detector, and the budgets
 	CGO_ENABLED=1 $(GO) test -race $(PACKAGES)
+
+# Budgets, of allocations and system calls on hot paths, hold without the race
+# detector only. One package at a time: they count what the machine does.
+.PHONY: budgets
+budgets: ## run the tests that hold hot paths to their budgets
+	$(GO) test -count=1 -p 1 -run '^TestBudget' \
+		$$(grep -rl --include='*_test.go' '^func TestBudget' $(MODULES) | xargs -n 1 dirname | sort -u | sed 's,^,./,')
 
 .PHONY: lint
 lint: bin/golangci-lint ## hold the code against .golangci.yml

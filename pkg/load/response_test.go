@@ -46,7 +46,7 @@ func TestReadResponse(t *testing.T) {
 	}
 }
 
-func TestHotPathDoesNotAllocate(t *testing.T) {
+func TestBudgetOfARequest(t *testing.T) {
 	const wire = "HTTP/1.1 200 OK\r\nETag: \"17\"\r\nContent-Type: application/octet-stream\r\nContent-Length: 3\r\n\r\nabc"
 	source := strings.NewReader(wire)
 	r := bufio.NewReader(source)

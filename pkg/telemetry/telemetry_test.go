@@ -97,7 +97,7 @@ func TestStoreCallsAreCountedByCode(t *testing.T) {
 	)
 }
 
-func TestInstrumentedReadsAllocateNothing(t *testing.T) { // not parallel: others would be counted too
+func TestBudgetOfAnInstrumentedRead(t *testing.T) { // not parallel: others would be counted too
 	s := telemetry.InstrumentStore(store{}, prometheus.NewRegistry())
 	ctx := t.Context()
 	if n := testing.AllocsPerRun(1000, func() { _, _ = s.Get(ctx, "ns", "key", kv.ReadOptions{}) }); n != 0 {

@@ -149,7 +149,7 @@ func TestMetricsAreInOrder(t *testing.T) {
 	}
 }
 
-func TestReadOfAPresentEntryAllocatesNothing(t *testing.T) {
+func TestBudgetOfAReadOfAPresentEntry(t *testing.T) {
 	c := newCache(t, memory.Options{})
 	insert(t, c, "k", make([]byte, 100))
 	key := cache.Key{Namespace: "space", Key: "k"}

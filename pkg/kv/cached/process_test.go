@@ -200,7 +200,7 @@ func gauge(t *testing.T, r *prometheus.Registry, name string) float64 {
 	return 0
 }
 
-func TestAnAnswerOfTheProcessAllocatesNothing(t *testing.T) {
+func TestBudgetOfAnAnswerOfTheProcess(t *testing.T) {
 	b := withProcessCache(t)
 	b.mustPut()
 	ctx := t.Context()

@@ -185,7 +185,7 @@ func TestACacheThatFailsCostsNoAnswer(t *testing.T) {
 	}
 }
 
-func TestAHitAllocatesNothing(t *testing.T) {
+func TestBudgetOfAHit(t *testing.T) {
 	b := newBench(t, cached.Options{})
 	store := cached.New(b.db, b.memory, cached.Options{})
 	if _, err := store.Apply(t.Context(), ns, kv.Operation{Kind: kv.KindPut, Key: "k"}, kv.Identity{}); err != nil {

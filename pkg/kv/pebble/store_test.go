@@ -244,8 +244,8 @@ func TestACleanCloseLeavesNoLogToReplay(t *testing.T) {
 	}
 }
 
-// TestGetAllocates holds the budget of the hot path.
-func TestGetAllocates(t *testing.T) {
+// TestBudgetOfAGet holds the budget of the hot path.
+func TestBudgetOfAGet(t *testing.T) {
 	s := open(t, "store", pebble.Options{FS: vfs.NewMem()})
 	put(t, s, "ns", "k", strings.Repeat("v", 100))
 	put(t, s, "ns", "large", strings.Repeat("v", 100_000))
