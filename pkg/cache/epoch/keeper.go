@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -60,12 +59,12 @@ type Keeper struct {
 	poke    chan struct{}
 	current atomic.Pointer[view]
 
-	raising              sync.Mutex   // one raise at a time
-	moved                time.Time    // when this process raised the epoch for another state
-	wasAway              bool         // the cache was out of reach, and the epoch has to be raised for it
-	lostCache, lostEpoch bool         // used by turn alone
-	reached              atomic.Int64 // when the cache last answered, in ns since started
-	reaching             atomic.Int64 // processes other than this one that reach the cache
+	raising              chan struct{} // holds a token while the epoch is raised
+	moved                time.Time     // when this process raised the epoch for another state
+	wasAway              bool          // the cache was out of reach, and the epoch has to be raised for it
+	lostCache, lostEpoch bool          // used by turn alone
+	reached              atomic.Int64  // when the cache last answered, in ns since started
+	reaching             atomic.Int64  // processes other than this one that reach the cache
 	started              time.Time
 }
 
@@ -91,6 +90,7 @@ func NewKeeper(store Store, primary Primary, opts Options) (*Keeper, error) {
 		store: store, primary: primary, opts: opts,
 		process: rand.Text(),
 		poke:    make(chan struct{}, 1),
+		raising: make(chan struct{}, 1),
 		started: opts.Now(),
 	}
 	var err error
@@ -162,8 +162,10 @@ func (k *Keeper) Cover(ctx context.Context, cause error) error {
 	if k.covers(k.current.Load(), k.opts.Now()) {
 		return nil
 	}
-	k.raising.Lock()
-	defer k.raising.Unlock()
+	if err := k.beginRaise(ctx); err != nil {
+		return err
+	}
+	defer k.endRaise()
 	v := k.current.Load()
 	if k.covers(v, k.opts.Now()) {
 		return nil // another write's raise covers this one
@@ -182,6 +184,18 @@ func (k *Keeper) Cover(ctx context.Context, cause error) error {
 	}
 	return nil
 }
+
+// beginRaise lets one raise be made at a time.
+func (k *Keeper) beginRaise(ctx context.Context) error {
+	select {
+	case k.raising <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("raise the cache epoch: %w", ctx.Err())
+	}
+}
+
+func (k *Keeper) endRaise() { <-k.raising }
 
 // raise goes one epoch further than from, or takes the one that another process
 // has raised.
@@ -277,8 +291,10 @@ func (k *Keeper) turn(ctx context.Context) {
 // different primaries raise it against each other, each once a second, and so
 // none of them uses what it sees.
 func (k *Keeper) moveTo(ctx context.Context, v *view, state, reason string) {
-	k.raising.Lock()
-	defer k.raising.Unlock()
+	if k.beginRaise(ctx) != nil {
+		return // at the next turn
+	}
+	defer k.endRaise()
 	now := k.opts.Now()
 	if !k.moved.IsZero() && now.Sub(k.moved) < pollInterval {
 		return // at the next turn
