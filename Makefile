@@ -41,7 +41,7 @@ lint: bin/golangci-lint ## hold the code against .golangci.yml
 	bin/golangci-lint run --allow-parallel-runners $(PACKAGES)
 
 .PHONY: bench
-bench: build ## measure the store beside etcd and print the ratios (ARGS=-quick)
+bench: build ## measure the store beside etcd and webdis and print the ratios (ARGS=-quick)
 	$(GO) run ./test/bench $(ARGS)
 
 .PHONY: build

@@ -17,12 +17,16 @@ var groups = []group{
 	{"start", measureStart},
 	{"memory", measureMemory},
 	{"throughput", measureThroughput},
+	{"servers", measureServers},
+	{"mixed", measureMixed},
+	{"watchers", measureWatchers},
 }
 
 // run is what groups share.
 type run struct {
 	plan plan
 	dir  string // for the systems' data
+	bin  string // of our programs
 	ours system
 	peer system
 	data *dataset

@@ -1,13 +1,15 @@
-// Command bench measures the embedded store beside its peers, in one run on one
-// machine: the same generator, the same connections kept alive, the same keys
-// and values, and the two systems taking turns.
+// Command bench measures the store beside its peers, in one run on one machine:
+// the same generator, the same connections kept alive, the same keys and
+// values, and the two systems taking turns. The embedded store meets etcd; the
+// services on PostgreSQL, Redis and RabbitMQ meet etcd and webdis.
 //
 //	go run ./test/bench                 the whole run, some minutes
 //	go run ./test/bench -quick          a short one, for a first look
 //	go run ./test/bench -check          fails when a target is missed
+//	go run ./test/bench -only mixed     one group of rows
 //
 // It prints a table and writes the same rows as JSON. It runs in the
-// repository, with the program in bin/trivet, and builds the peer itself.
+// repository, with the programs in bin, and builds or installs the peers itself.
 package main
 
 import (
@@ -37,16 +39,18 @@ type plan struct {
 	rounds   int           // of ours, peer, ours, peer …
 	duration time.Duration // of one measurement
 	warmup   time.Duration
-	starts   int // of a program, for the time it takes
-	keys     int // that requests are spread over
-	values   int // in the store whose memory is measured
+	starts   int           // of a program, for the time it takes
+	keys     int           // that requests are spread over
+	values   int           // in the store whose memory is measured
+	mixed    time.Duration // of the mixed load
+	watched  time.Duration // of the writes that are watched
 }
 
 func (o options) plan() plan {
 	if o.quick {
-		return plan{rounds: 1, duration: 2 * time.Second, warmup: time.Second, starts: 3, keys: 100_000, values: 1_000_000}
+		return plan{rounds: 1, duration: 2 * time.Second, warmup: time.Second, starts: 3, keys: 100_000, values: 1_000_000, mixed: 10 * time.Second, watched: 5 * time.Second}
 	}
-	return plan{rounds: 5, duration: 5 * time.Second, warmup: 2 * time.Second, starts: 11, keys: 100_000, values: 1_000_000}
+	return plan{rounds: 5, duration: 5 * time.Second, warmup: 2 * time.Second, starts: 11, keys: 100_000, values: 1_000_000, mixed: 10 * time.Minute, watched: 30 * time.Second}
 }
 
 func main() {
@@ -97,6 +101,7 @@ func bench(ctx context.Context, o options) (missed int, err error) {
 	b := &run{
 		plan: o.plan(),
 		dir:  dir,
+		bin:  filepath.Dir(o.binary),
 		ours: trivet{binary: o.binary},
 		peer: etcd{binary: o.etcd},
 		data: newDataset(o.plan().keys),

@@ -44,6 +44,10 @@ func oursBelow(bound float64) target {
 	return target{"ours < " + decimal(bound), func(r row) bool { return r.Ours < bound }}
 }
 
+func oursAtMost(bound float64) target {
+	return target{"ours <= " + decimal(bound), func(r row) bool { return r.Ours <= bound }}
+}
+
 func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // newRow makes a row of the medians of both systems' measurements.

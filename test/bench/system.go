@@ -76,8 +76,11 @@ func (in *instance) stop() error {
 
 // resident gives the process's resident memory in bytes, now and at its
 // highest.
-func (in *instance) resident() (now, highest int64, err error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", in.cmd.Process.Pid))
+func (in *instance) resident() (now, highest int64, err error) { return residentOf(in.cmd.Process.Pid) }
+
+// residentOf gives a process's resident memory in bytes, now and at its highest.
+func residentOf(pid int) (now, highest int64, err error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -103,8 +106,11 @@ func (in *instance) resident() (now, highest int64, err error) {
 }
 
 // cpu gives the processor time that the process has used.
-func (in *instance) cpu() time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", in.cmd.Process.Pid))
+func (in *instance) cpu() time.Duration { return processorTime(in.cmd.Process.Pid) }
+
+// processorTime gives what a process has used so far.
+func processorTime(pid int) time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0
 	}

@@ -22,8 +22,10 @@ type contest struct {
 
 // side is one system in a contest.
 type side struct {
-	system system
-	*instance
+	name string
+	url  string
+	cpu  func() time.Duration // processor time that it has used
+
 	rates []float64 // answers a second
 	p99s  []float64 // milliseconds
 	cpus  []float64 // microseconds of the system's processor time for each answer
@@ -34,14 +36,16 @@ type side struct {
 // measureThroughput compares closed loops, and then open loops at parts of
 // what the closed ones reached.
 func measureThroughput(ctx context.Context, b *run) (rows []row, err error) {
-	ours := &side{system: b.ours}
-	peer := &side{system: b.peer}
-	for _, s := range []*side{ours, peer} {
-		if s.instance, err = b.startFilled(ctx, s.system); err != nil {
+	var sides [2]*side
+	for i, s := range []system{b.ours, b.peer} {
+		in, err := b.startFilled(ctx, s)
+		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = s.stop() }()
+		defer func() { _ = in.stop() }()
+		sides[i] = &side{name: s.name(), url: in.url, cpu: in.cpu}
 	}
+	ours, peer := sides[0], sides[1]
 	database := b.ours.(trivet).getDatabase(b.data) //nolint:forcetypeassert // ours is
 	for _, c := range []contest{
 		{"PUT, 50 connections", 50, b.ours.put(b.data), b.peer.put(b.data), 1.5, 0, true},
@@ -99,7 +103,7 @@ func (b *run) closed(ctx context.Context, c contest, ours, peer *side) ([]row, e
 			return nil, err
 		}
 		if _, err := generator.run(ctx, s.url, s.requests, c.connections, b.plan.warmup); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.system.name(), err)
+			return nil, fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
 	for range b.plan.rounds {
@@ -107,15 +111,15 @@ func (b *run) closed(ctx context.Context, c contest, ours, peer *side) ([]row, e
 			before := s.cpu()
 			o, err := generator.run(ctx, s.url, s.requests, c.connections, b.plan.duration)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", s.system.name(), err)
+				return nil, fmt.Errorf("%s: %w", s.name, err)
 			}
 			if o.Bytes < o.Requests*c.bodies {
-				return nil, fmt.Errorf("%s answered %d requests with %d bytes: values are missing", s.system.name(), o.Requests, o.Bytes)
+				return nil, fmt.Errorf("%s answered %d requests with %d bytes: values are missing", s.name, o.Requests, o.Bytes)
 			}
 			each := func(d time.Duration) time.Duration { return d / time.Duration(max(o.Requests, 1)) }
 			cpu := each(s.cpu() - before)
 			fmt.Fprintf(os.Stderr, "%-36s %-7s %8.0f/s  p50 %.2f ms, p99 %.2f ms  processor time for each: generator %v, system %v\n",
-				c.name, s.system.name(), o.rate(), o.P50/1000, o.P99/1000, each(o.generator), cpu)
+				c.name, s.name, o.rate(), o.P50/1000, o.P99/1000, each(o.generator), cpu)
 			s.rates = append(s.rates, o.rate())
 			s.p99s = append(s.p99s, o.P99/1000)
 			s.cpus = append(s.cpus, float64(cpu)/float64(time.Microsecond))
@@ -128,9 +132,9 @@ func (b *run) closed(ctx context.Context, c contest, ours, peer *side) ([]row, e
 		rate, p99 = ratioAtLeast(c.least), notLonger
 	}
 	return []row{
-		newRow(c.name, "requests/s", ours.rates, peer.rates, peer.system.name(), rate, method, args...),
-		newRow(c.name+": p99", "ms", ours.p99s, peer.p99s, peer.system.name(), p99, method, args...),
-		newRow(c.name+": processor time", "µs/request", ours.cpus, peer.cpus, peer.system.name(), target{}, method, args...),
+		newRow(c.name, "requests/s", ours.rates, peer.rates, peer.name, rate, method, args...),
+		newRow(c.name+": p99", "ms", ours.p99s, peer.p99s, peer.name, p99, method, args...),
+		newRow(c.name+": processor time", "µs/request", ours.cpus, peer.cpus, peer.name, target{}, method, args...),
 	}, nil
 }
 
@@ -161,8 +165,8 @@ func (b *run) open(ctx context.Context, c contest, ours, peer *side, part int) (
 	const method = "open loop, %.0f/s ours and %.0f/s the peer, %d %% of what each reached in the closed loop; latency from the time each request was due; up to %d connections, %d × %v each in turns, medians"
 	args := []any{rates[0], rates[1], part, openConnections, b.plan.rounds, b.plan.duration}
 	return []row{
-		newRow(name+": p50", "ms", p50s[0], p50s[1], peer.system.name(), target{}, method, args...),
-		newRow(name+": p99", "ms", p99s[0], p99s[1], peer.system.name(), target{}, method, args...),
+		newRow(name+": p50", "ms", p50s[0], p50s[1], peer.name, target{}, method, args...),
+		newRow(name+": p99", "ms", p99s[0], p99s[1], peer.name, target{}, method, args...),
 	}, nil
 }
 
@@ -175,10 +179,10 @@ func (b *run) load(ctx context.Context, name string, s *side, o load.Options) (r
 		err = complaint(res)
 	}
 	if err != nil {
-		return res, fmt.Errorf("%s: %w", s.system.name(), err)
+		return res, fmt.Errorf("%s: %w", s.name, err)
 	}
 	fmt.Fprintf(os.Stderr, "%-36s %-7s %8.0f/s  %v  processor time for each: system %v\n",
-		name, s.system.name(), res.Rate(), res.Latency, (s.cpu()-server)/time.Duration(max(res.OK, 1)))
+		name, s.name, res.Rate(), res.Latency, (s.cpu()-server)/time.Duration(max(res.OK, 1)))
 	return res, nil
 }
 

@@ -49,7 +49,7 @@ func launch(ctx context.Context, kind, url, token string) (*attacker, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &attacker{cmd: exec.CommandContext(ctx, "nice", "-n", "19", self, "-attack", kind, "-url", url)} //nolint:gosec // this program
+	a := &attacker{cmd: exec.CommandContext(ctx, "nice", "-n", "19", self, "-attack", kind, "-url", url)}
 	a.cmd.Env = append(os.Environ(), tokenVariable+"="+token)
 	a.cmd.Stdout, a.cmd.Stderr = &a.output, os.Stderr
 	if a.input, err = a.cmd.StdinPipe(); err != nil {
