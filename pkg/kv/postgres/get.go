@@ -36,11 +36,13 @@ func (s *Store) Get(ctx context.Context, ns, key string, _ kv.ReadOptions) (kv.E
 // without a row is a deletion of version 0. It tells the time, the head of the
 // change log, and whether the change has no position yet.
 func (s *Store) getState(ctx context.Context, ns, key string) (st state, now, head int64, unplaced bool, err error) {
-	err = s.read(ctx, "get", func(ctx context.Context) error {
-		return s.pool.QueryRow(ctx, sqlGet, []byte(ns), []byte(key), s.clock()).Scan(
-			&now, &head, &st.version, &st.kind, &st.created, &st.updated, &st.expires, &st.size, &st.contentType, &st.meta,
-			&st.value, &unplaced,
-		)
-	})
-	return st, now, head, unplaced, err
+	if err := ctx.Err(); err != nil {
+		return st, 0, 0, false, err
+	}
+	l := s.look(ctx, ns, key)
+	if l.err == nil && l.alone {
+		l = &lookup{ns: ns, key: key}
+		l.err = s.read(ctx, "get", func(ctx context.Context) error { return s.getOne(ctx, l) })
+	}
+	return l.st, l.now, l.head, l.unplaced, l.err
 }

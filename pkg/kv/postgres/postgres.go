@@ -108,7 +108,9 @@ type Store struct {
 	puts     *batcher[*put]
 	groups   *batcher[*request]
 	alone    *batcher[*request]
+	lookups  *batcher[*lookup]
 	settings settingsCache
+	said     saying
 
 	sequencer *sequencer
 	follower  *follower
@@ -165,6 +167,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s.puts = newBatcher(maxPutBatches, s.takePuts, s.flushPuts)
 	s.groups = newBatcher(maxGroups, takeGroup, s.flushGroup)
 	s.alone = newBatcher(max(int(s.pool.Config().MaxConns)/4, 2), takeOne, s.flushGroup)
+	s.lookups = newBatcher(maxReadGroups, takeLookups, s.lookUp)
 	s.sequencer = newSequencer(s)
 	s.follower = newFollower(s)
 	s.sweeping = s.newLease("sweep")
@@ -187,6 +190,7 @@ func (s *Store) Close() error {
 		s.puts.close()
 		s.groups.close()
 		s.alone.close()
+		s.lookups.close()
 		ctx, cancel := context.WithTimeout(context.Background(), s.opts.StatementTimeout)
 		defer cancel()
 		s.closeErr = s.running.Stop(ctx)

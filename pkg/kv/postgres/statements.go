@@ -47,6 +47,7 @@ var (
 	sqlDeleteRecords      = statement("delete_records")
 
 	sqlGet            = statement("get")
+	sqlGetGroup       = statement("get_group")
 	sqlVersion        = statement("version")
 	sqlHistory        = statement("history")
 	sqlList           = statement("list")
@@ -61,6 +62,10 @@ var (
 	sqlLogState          = statement("log_state")
 	sqlChanges           = statement("changes")
 	sqlChangeDetails     = statement("change_details")
+
+	sqlEpoch      = statement("epoch")
+	sqlEpochSay   = statement("epoch_say")
+	sqlEpochRaise = statement("epoch_raise")
 
 	sqlAcquireLease     = statement("acquire_lease")
 	sqlReleaseLease     = statement("release_lease")

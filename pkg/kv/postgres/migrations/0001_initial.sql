@@ -7,9 +7,7 @@ CREATE TABLE trivet.store (
 	head     INT8 NOT NULL,             -- position of the last change that has one
 	floor    INT8 NOT NULL,             -- every new version is above it
 	settled  INT8 NOT NULL,             -- the floor that every statement under way has seen
-	floor_at INT8 NOT NULL,             -- when the floor was raised
-	epoch    INT8 NOT NULL DEFAULT 1,   -- of the shared cache
-	epoch_at INT8 NOT NULL DEFAULT 0    -- when it was raised
+	floor_at INT8 NOT NULL              -- when the floor was raised
 ) WITH (fillfactor = 50);
 
 INSERT INTO trivet.store (id, head, floor, settled, floor_at) VALUES (1, 0, 0, 0, 0);
@@ -126,4 +124,21 @@ CREATE TABLE trivet.leases (
 	name    TEXT PRIMARY KEY,
 	holder  BYTEA NOT NULL,
 	expires INT8 NOT NULL
+) WITH (fillfactor = 50);
+
+-- The epoch of the shared cache: what was cached under another is not used.
+CREATE TABLE trivet.cache_epoch (
+	id           INT2 PRIMARY KEY CHECK (id = 1),
+	number       INT8 NOT NULL,
+	primary_name TEXT NOT NULL,          -- the state of the cache that it was raised for
+	raised       INT8 NOT NULL
+);
+
+INSERT INTO trivet.cache_epoch (id, number, primary_name, raised) VALUES (1, 0, '', 0);
+
+-- What processes said last of whether they reach the cache.
+CREATE TABLE trivet.processes (
+	name    TEXT PRIMARY KEY,
+	reaches BOOL NOT NULL,
+	seen    INT8 NOT NULL
 ) WITH (fillfactor = 50);
