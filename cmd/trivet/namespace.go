@@ -206,7 +206,7 @@ and written. Of two people who do that at a time the later one wins.`,
 	}
 	flags := cmd.Flags()
 	flags.DurationVar(&given.DefaultTTL, "default-ttl", 0, "time to live of entries written without one; 0: none")
-	flags.DurationVar(&given.Retention, "retention", kv.DefaultRetention, "how long versions are kept once they are superseded; 0: not at all")
+	flags.DurationVar(&given.Retention, "retention", 0, "how long versions are kept once they are superseded, 168h unless it was set; 0: not at all")
 	flags.Int64Var(&given.MaxKeys, "max-keys", 0, "quota of keys; 0: none")
 	flags.Var(&bytesFlag{&maxBytes}, "max-bytes", "quota of keys and values together, such as 64MiB; 0: none")
 	output.flag(cmd)

@@ -41,11 +41,13 @@ in a directory. Once it serves it prints "listening on http://HOST:PORT".
 Authentication is off unless TRIVET_AUTH=token, so it listens on loopback
 addresses only. To let others in, start it with TRIVET_AUTH=token and with
 TRIVET_ROOT_TOKEN, an administrator's token that you make up, of 32 characters
-or more; with that one make a token for each application, then start it without:
+or more. With that one make an administrator's token of your own, with your own
+one for each application, and from then on start it without:
 
   export TRIVET_ROOT_TOKEN=$(openssl rand -hex 32)
   TRIVET_AUTH=token trivet run --listen :8080
-  TRIVET_TOKEN=$TRIVET_ROOT_TOKEN trivet token create web --scope shop=read,write
+  TRIVET_TOKEN=$TRIVET_ROOT_TOKEN trivet token create me --scope '*=read,write,admin' > my-token
+  TRIVET_TOKEN_FILE=my-token trivet token create web --scope shop=read,write
 
 Tokens travel in clear text unless TRIVET_TLS_CERT and TRIVET_TLS_KEY name a
 certificate. Settings are TRIVET_ variables, of which docs/configuration.md has

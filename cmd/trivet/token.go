@@ -151,9 +151,11 @@ func (t *terminal) tokenRotateCommand(conn *connection) *cobra.Command {
 		Use:   "rotate ID",
 		Short: "Give a token a new secret and print it, once",
 		Long: `Give a token a new secret and print it, once, as create does. The former
-secret stays good for --overlap: time to hand out the new one.`,
-		Example: `  trivet token rotate "$id" --overlap 1h > shop-web-token`,
-		Args:    cobra.ExactArgs(1),
+secret stays good for --overlap: time to hand out the new one. Without it, the
+former secret is refused at once.`,
+		Example:           `  trivet token rotate "$id" --overlap 1h > shop-web-token`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.request(cmd, conn, func(ctx context.Context, c *client.Client) error {
 				token, err := c.RotateToken(ctx, args[0], overlap)
@@ -164,18 +166,19 @@ secret stays good for --overlap: time to hand out the new one.`,
 			})
 		},
 	}
-	cmd.Flags().DurationVar(&overlap, "overlap", 0, "time for which the former secret stays good, such as 1h")
+	cmd.Flags().DurationVar(&overlap, "overlap", 0, "time for which the former secret stays good, such as 1h (default: none)")
 	output.flag(cmd)
 	return cmd
 }
 
 func (t *terminal) tokenRevokeCommand(conn *connection) *cobra.Command {
 	return &cobra.Command{
-		Use:     "revoke ID",
-		Short:   "End a token, everywhere within five seconds",
-		Long:    `End a token, everywhere within five seconds; streams that it opened end, too.`,
-		Example: `  trivet token revoke "$id"`,
-		Args:    cobra.ExactArgs(1),
+		Use:               "revoke ID",
+		Short:             "End a token, everywhere within five seconds",
+		Long:              `End a token, everywhere within five seconds; streams that it opened end, too.`,
+		Example:           `  trivet token revoke "$id"`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.request(cmd, conn, func(ctx context.Context, c *client.Client) error {
 				return c.RevokeToken(ctx, args[0])
