@@ -3,7 +3,10 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,22 +14,33 @@ import (
 	"github.com/trivetkv/trivet/pkg/kv"
 )
 
-// programs builds the services.
-func programs(t *testing.T) string {
-	t.Helper()
-	bin := t.TempDir()
+// bin is the directory of the programs.
+var bin string
+
+// TestMain builds the programs, once for all tests.
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "trivet-faults-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // nothing can be done about it
 	for name, service := range map[string]string{"trivet-api": "./services/api", "trivet-consumer": "./services/consumer"} {
-		cmd := exec.Command("go", "build", "-o", bin+"/"+name, service)
+		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), service)
 		cmd.Dir = "../.."
 		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("build: %v\n%s", err, out)
+			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+			return 1
 		}
 	}
-	return bin
+	bin = dir
+	return m.Run()
 }
 
 func TestNoPromiseIsBrokenWhateverIsAway(t *testing.T) {
-	r, err := run(t.Context(), config{bin: programs(t), away: time.Second, seed: 1, logf: t.Logf})
+	r, err := run(t.Context(), config{bin: bin, away: time.Second, seed: 1, logf: t.Logf})
 	if r != nil && r.load != nil {
 		t.Log(r)
 	}

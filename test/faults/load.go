@@ -160,7 +160,7 @@ func (l *load) increment(ctx context.Context) {
 func (l *load) reader(ctx context.Context) {
 	for ctx.Err() == nil {
 		l.read(ctx, fmt.Sprintf("%s%d/%d", putKeys, 2*rand.IntN(writers/2), rand.IntN(keysEach)), rand.IntN(4) == 0) //nolint:gosec // choices
-		pause(ctx, time.Duration(rand.IntN(5))*time.Millisecond)                                                 //nolint:gosec // a choice
+		pause(ctx, time.Duration(rand.IntN(5))*time.Millisecond)                                                     //nolint:gosec // a choice
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/trivetkv/trivet/pkg/testserver"
 	"github.com/trivetkv/trivet/test/installation"
 )
 
@@ -17,7 +18,7 @@ import (
 // as a rotation does: the successor's URL is in the file before the account
 // goes, and with it all its connections.
 func TestRotatedCredentialsFailNoRequest(t *testing.T) {
-	i, err := installation.Start(t.Context(), installation.Options{Bin: programs(t), APIs: 2, Consumers: 2})
+	i, err := installation.Start(t.Context(), installation.Options{Bin: bin, APIs: 2, Consumers: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,9 +45,11 @@ func TestRotatedCredentialsFailNoRequest(t *testing.T) {
 		callers.Go(func() { l.reader(ctx) })
 	}
 	for _, rotation := range rotations(i) {
-		for round, user := range []string{"first", "second"} {
+		former := rotation.account
+		for _, user := range []string{"first", "second"} {
 			retries, failed := l.tally.retries.Load(), l.tally.failedReads.Load()
-			rotate(t, i, rotation, user, []string{"", "first"}[round])
+			rotate(t, i, rotation, former, user)
+			former = user
 			before := l.progress()
 			eventually(t, "requests go on", func() bool {
 				since := l.progress().since(before)
@@ -67,29 +70,35 @@ func TestRotatedCredentialsFailNoRequest(t *testing.T) {
 	}
 }
 
-// rotation makes and removes accounts of a server.
+// rotation makes accounts of a server, and ends what others have open.
 type rotation struct {
 	variable string
 	url      string
+	account  string // that the programs begin with
 	add      func(ctx context.Context, user, password string) error
-	remove   func(ctx context.Context, user string) error
+	end      func(ctx context.Context, user string) error // takes its access away, and ends its connections
 }
 
 func rotations(i *installation.Installation) []rotation {
+	redis := func(ctx context.Context, args ...string) error {
+		_, err := i.Redis.Do(ctx, args...)
+		return err
+	}
 	return []rotation{
 		{
-			"TRIVET_CACHE_URL", i.Redis.URL(),
+			"TRIVET_CACHE_URL", i.Redis.URL(), "default",
 			func(ctx context.Context, user, password string) error {
-				_, err := i.Redis.Do(ctx, "ACL", "SETUSER", user, "on", ">"+password, "~*", "&*", "+@all")
-				return err
+				return redis(ctx, "ACL", "SETUSER", user, "on", ">"+password, "~*", "&*", "+@all")
 			},
 			func(ctx context.Context, user string) error {
-				_, err := i.Redis.Do(ctx, "ACL", "DELUSER", user) // it ends the user's connections
-				return err
+				if user == "default" { // which the test itself goes on with
+					return redis(ctx, "CLIENT", "KILL", "USER", user)
+				}
+				return redis(ctx, "ACL", "DELUSER", user)
 			},
 		},
 		{
-			"TRIVET_BROKER_URL", i.RabbitMQ.URL() + "?declare=true",
+			"TRIVET_BROKER_URL", i.RabbitMQ.URL() + "?declare=true", testserver.RabbitMQUser,
 			func(ctx context.Context, user, password string) error {
 				if err := i.RabbitMQ.Ctl(ctx, "add_user", user, password); err != nil {
 					return err
@@ -99,21 +108,25 @@ func rotations(i *installation.Installation) []rotation {
 			func(ctx context.Context, user string) error { return i.RabbitMQ.Ctl(ctx, "delete_user", user) },
 		},
 		{
-			"TRIVET_DATABASE_URL", i.Postgres.URL("postgres"),
+			"TRIVET_DATABASE_URL", i.Postgres.URL("postgres"), testserver.PostgresSuperuser,
 			func(ctx context.Context, user, password string) error {
 				return i.Postgres.Exec(ctx, "postgres", fmt.Sprintf("CREATE ROLE %s LOGIN SUPERUSER PASSWORD '%s'", user, password))
 			},
 			func(ctx context.Context, user string) error {
+				if user != testserver.PostgresSuperuser { // which the test itself goes on with
+					if err := i.Postgres.Exec(ctx, "postgres", "ALTER ROLE "+user+" NOLOGIN"); err != nil {
+						return err
+					}
+				}
 				return i.Postgres.Exec(ctx, "postgres", fmt.Sprintf(
-					"ALTER ROLE %s NOLOGIN; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '%s'", user, user))
+					"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '%s' AND pid <> pg_backend_pid()", user))
 			},
 		},
 	}
 }
 
-// rotate makes an account the one that the programs sign in with, and removes
-// its predecessor, "" for the one that the test itself uses.
-func rotate(t *testing.T, i *installation.Installation, r rotation, user, former string) {
+// rotate gives an account a successor.
+func rotate(t *testing.T, i *installation.Installation, r rotation, former, user string) {
 	t.Helper()
 	if err := r.add(t.Context(), user, "password-of-"+user); err != nil {
 		t.Fatal(err)
@@ -126,10 +139,7 @@ func rotate(t *testing.T, i *installation.Installation, r rotation, user, former
 	if err := i.SetURL(r.variable, u.String()); err != nil {
 		t.Fatal(err)
 	}
-	if former == "" {
-		return
-	}
-	if err := r.remove(t.Context(), former); err != nil {
+	if err := r.end(t.Context(), former); err != nil {
 		t.Fatal(err)
 	}
 }
