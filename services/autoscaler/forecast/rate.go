@@ -79,12 +79,6 @@ func (r *Rate) mean(n, back int) float64 {
 	return max(0, (r.sums[last%(2*ticks)]-from)/float64(n))
 }
 
-// Short is the rate over the last five observations.
-func (r *Rate) Short() float64 { return r.mean(5, 0) }
-
-// Last is the rate of the last observation.
-func (r *Rate) Last() float64 { return r.mean(1, 0) }
-
 // Dispersion is the variance of counts over their mean: 1 for Poisson arrivals,
 // more for arrivals in bursts. It is never below 1.
 func (r *Rate) Dispersion() float64 { return max(1, r.disperse) }
@@ -94,9 +88,14 @@ func (r *Rate) Deviation(rate float64) float64 { return math.Sqrt(rate * r.Dispe
 
 // Level is the rate that has surely been reached: the mean of the last minute,
 // or what a shorter window shows beyond its noise.
-func (r *Rate) Level() float64 {
-	level := r.mean(ticks/2, 0)
-	for n := 1; n < ticks/2; n *= 2 {
+func (r *Rate) Level() float64 { return r.reached(ticks / 2) }
+
+// Peak is the same for the last quarter of a minute.
+func (r *Rate) Peak() float64 { return r.reached(ticks / 8) }
+
+func (r *Rate) reached(window int) float64 {
+	level := r.mean(window, 0)
+	for n := 1; n < window; n *= 2 {
 		mean := r.mean(n, 0)
 		if mean <= level {
 			continue
@@ -107,21 +106,29 @@ func (r *Rate) Level() float64 {
 	return level
 }
 
-// Slope is by how much the rate surely grows, per second squared: 0 unless both
-// the last seconds and the last minute show it, so that a step is not taken for
-// a ramp.
+// Slope is by how much the rate surely grows, per second squared. A ramp has
+// grown in each part of the last half minute; a step, which has grown in one or
+// two of them and is over, has no slope.
 func (r *Rate) Slope() float64 {
-	if r.next < ticks/2 {
+	const parts, n, least = 4, 5, 0.25
+	if r.next < parts*n {
 		return 0
 	}
-	slope := math.Inf(1)
-	for _, n := range [...]int{5, ticks / 4} {
-		seconds := float64(n) * r.interval
-		now, before := r.mean(n, 0), r.mean(n, n)
-		noise := math.Sqrt((now+before)*r.Dispersion()/seconds) / seconds
-		slope = min(slope, (now-before)/seconds-slopeConfidence*noise)
+	now, first := r.mean(n, 0), r.mean(n, (parts-1)*n)
+	seconds := (parts - 1) * n * r.interval
+	slope := (now - first) / seconds
+	if slope <= slopeConfidence*math.Sqrt((now+first)*r.Dispersion()/(n*r.interval))/seconds {
+		return 0
 	}
-	return max(0, slope)
+	later := now
+	for part := 1; part < parts; part++ {
+		earlier := r.mean(n, part*n)
+		if later-earlier < least*slope*n*r.interval {
+			return 0
+		}
+		later = earlier
+	}
+	return slope
 }
 
 // Trend is the rate to expect after some seconds if it goes on as it does, at
@@ -133,6 +140,6 @@ func (r *Rate) Trend(seconds float64) float64 {
 		return level
 	}
 	// The mean of five observations is that of the middle one.
-	now := max(level, r.Short())
+	now := max(level, r.mean(5, 0))
 	return min(2*now, now+slope*(seconds+2.5*r.interval))
 }

@@ -18,6 +18,9 @@ type capacity struct {
 // constant work, such as collecting garbage, is a large part of it.
 const leastUtilisation = 0.2
 
+// leastEfficiency is the least that slow answers make of a pod.
+const leastEfficiency = 0.5
+
 func (c *capacity) observe(o *Observation, cfg *Config, limit func(pods int) float64) {
 	if o.Scraped > 0 && o.Utilisation >= leastUtilisation && o.Served > 0 {
 		const memory = 300
@@ -32,7 +35,7 @@ func (c *capacity) observe(o *Observation, cfg *Config, limit func(pods int) flo
 // observeLatency believes what users see over what CPU says: a pod that waits
 // for a slow disk is not faster for having idle processors.
 func (c *capacity) observeLatency(o *Observation, cfg *Config, limit func(pods int) float64) {
-	const patience, step, recovery, least = 15, 0.98, 1.0005, 0.5
+	const patience, step, recovery = 15, 0.98, 1.0005
 	tooSlow := o.P99 > cfg.Objective.Seconds() && o.Complete() && o.Starting == 0 &&
 		o.Utilisation < 0.9 && o.Offered > 0 && o.Offered < 0.9*limit(o.Ready)
 	if !tooSlow {
@@ -44,7 +47,7 @@ func (c *capacity) observeLatency(o *Observation, cfg *Config, limit func(pods i
 	}
 	c.slow++
 	if c.slow >= patience {
-		c.Efficiency = max(least, c.Efficiency*step)
+		c.Efficiency = max(leastEfficiency, c.Efficiency*step)
 	}
 }
 

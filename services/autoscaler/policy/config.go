@@ -30,6 +30,9 @@ type Config struct {
 	// in pods running for a second. It is the one price that headroom, holding
 	// and forecasts are chosen by.
 	MissCost float64
+	// ChangeCost is how much a change of the size may cost to avoid, in seconds
+	// of running all its pods: starting, warming up and draining are not free.
+	ChangeCost float64
 	// Margin multiplies the load that pods are provided for; 1 is neutral.
 	Margin float64
 
@@ -57,7 +60,8 @@ func Default() Config {
 		LeastRate:  1,
 		MostRate:   1e6,
 		Startup:    30 * time.Second,
-		MissCost:   120,
+		MissCost:   150,
+		ChangeCost: 20,
 		Margin:     1,
 		OutageHold: 30 * time.Minute,
 	}

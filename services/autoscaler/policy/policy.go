@@ -10,11 +10,15 @@ const (
 	// stepShare is the least change as a share of the size, so that a large
 	// workload is not changed pod by pod.
 	stepShare = 0.03
+	// stepAgain is the same while the size has just grown.
+	stepAgain = 0.1
 	// slack is by how much more load the smaller size has to serve than there
 	// is before it is taken.
 	slack = 1.03
-	// settle is for how many observations a smaller size has to be wanted.
-	settle = 15
+	// settle is for how many observations a smaller size has to be wanted, and
+	// settleLong when it is smaller by less than largeShare.
+	settle, settleLong = 15, 150
+	largeShare         = 0.15
 	// shrinkShare of the size is the most that goes within one settling time.
 	shrinkShare = 0.5
 	// drainSeconds is how soon a line of requests should be gone.
@@ -35,12 +39,13 @@ type Policy struct {
 	plan     *staffing
 
 	tick     int64
-	seen     int         // observations with numbers since the start
-	smaller  [settle]int // sizes that would have done, newest at tick%settle
-	calm     int         // observations since the last change or gap
-	vanished float64     // load before an outage that is under way; 0: none
-	held     float64     // what the chosen stance provides for
-	parts    [3]float64  // level, trend, and rhythm behind it
+	seen     int       // observations with numbers since the start
+	smaller  [2]lowest // negated sizes that would do, over settle and settleLong
+	calm     int       // observations since the last change or gap
+	enough   [2]int
+	vanished float64    // load before an outage that is under way; 0: none
+	held     float64    // what the chosen stance provides for
+	parts    [3]float64 // level, trend, and rhythm behind it
 }
 
 // New makes a policy that has learned nothing.
@@ -86,21 +91,24 @@ func (p *Policy) Decide(o *Observation) Decision {
 	d.Offered, d.PodRate = p.rate.Level(), p.plan.rate
 	p.explainStance(&d)
 
+	enough := p.plan.pods(p.provide(p.held*slack), math.MaxInt32)
+	for i, window := range [...]int{settle, settleLong} {
+		p.enough[i] = -p.smaller[i].add(p.tick, -enough, window)
+	}
 	wanted := p.plan.pods(p.provide(p.held), math.MaxInt32)
 	d.Wanted = wanted
 	size := clamp(wanted, p.cfg.Min, most)
 	switch {
 	case size > o.Replicas:
-		size = clamp(max(size, o.Replicas+p.step(o.Replicas)), p.cfg.Min, most)
+		size = clamp(max(size, o.Replicas+p.stepUp(o.Replicas)), p.cfg.Min, most)
 	case size < o.Replicas:
 		size = p.shrink(o, &d, most)
 	}
-	p.remember(o)
 	if wanted > most && size >= most {
 		d.Limit = reason
 	}
 	d.Replicas = size
-	if size > o.Replicas {
+	if size != o.Replicas {
 		p.calm = 0
 	} else {
 		p.calm++
@@ -122,7 +130,7 @@ func (p *Policy) learn(o *Observation, lead float64, most int) {
 	p.rate.Add(offered)
 	level := p.rate.Level()
 	ahead := 1 + int(lead/forecast.SlotSeconds)
-	if p.history.Add(o.Seconds/forecast.SlotSeconds, offered, p.rate.Short(), ahead) {
+	if p.history.Add(o.Seconds/forecast.SlotSeconds, offered, p.rate.Peak(), ahead) {
 		p.tuner.choose(math.Exp2(-forecast.SlotSeconds / halfLife))
 		p.observeOutage()
 	}
@@ -140,7 +148,7 @@ func (p *Policy) learn(o *Observation, lead float64, most int) {
 		rate := max(rhythms[s.rhythm], held[s.hold]) * (1 + s.headroom)
 		return withNoise(rate, dispersion)
 	}
-	p.tuner.tune(p.tick, int(math.Ceil(lead/p.interval)), offered, p.interval, p.cfg.MissCost, p.plan, max(p.cfg.Min, 1), most, demand)
+	p.tuner.tune(p.tick, int(math.Ceil(lead/p.interval)), offered, p.interval, prices{p.cfg.MissCost, p.cfg.ChangeCost}, p.plan, max(p.cfg.Min, 1), most, demand)
 	s := p.tuner.stance()
 	p.parts = [3]float64{level, trend, rhythms[s.rhythm]}
 	p.held = max(rhythms[s.rhythm], held[s.hold], p.vanished) + o.Waiting/drainSeconds
@@ -184,9 +192,13 @@ func (p *Policy) explainStance(d *Decision) {
 // step is the least change of a size.
 func (p *Policy) step(size int) int { return max(1, int(math.Round(stepShare*float64(size)))) }
 
-// remember keeps what size would have done, with some slack.
-func (p *Policy) remember(o *Observation) {
-	p.smaller[p.tick%settle] = p.plan.pods(p.provide(p.held*slack), math.MaxInt32)
+// stepUp is the least growth. Growing on the heels of another growth goes in
+// larger steps, so that a rise takes few.
+func (p *Policy) stepUp(size int) int {
+	if p.calm < settle {
+		return max(p.step(size), int(math.Ceil(stepAgain*float64(size))))
+	}
+	return p.step(size)
 }
 
 // shrink gives the size to go down to: what has been enough for a while, in
@@ -204,11 +216,11 @@ func (p *Policy) shrink(o *Observation, d *Decision, most int) int {
 	if p.calm < settle {
 		return stay
 	}
-	size := p.plan.pods(p.provide(p.held*slack), math.MaxInt32)
-	for _, other := range p.smaller {
-		size = max(size, other)
+	size := clamp(p.enough[0], p.cfg.Min, most)
+	if float64(size) > (1-largeShare)*float64(stay) {
+		size = clamp(p.enough[1], p.cfg.Min, most)
 	}
-	size = max(clamp(size, p.cfg.Min, most), int(math.Ceil(shrinkShare*float64(stay))))
+	size = max(size, int(math.Ceil(shrinkShare*float64(stay))))
 	if stay-size < p.step(stay) && size > p.cfg.Min {
 		return stay
 	}

@@ -10,8 +10,9 @@ import (
 const objectiveShare = 0.99
 
 // noiseDeviations is for how many standard deviations of a second's count there
-// has to be room: about one second in an hour is beyond.
-const noiseDeviations = 3.5
+// has to be room: one second in four hundred is beyond
+// where there is no other room.
+const noiseDeviations = 2.8
 
 // staffing knows which rate a number of pods serves within the objective. It is
 // the exact form of the square-root rule: pods = load + β√load, where β follows

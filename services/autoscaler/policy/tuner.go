@@ -44,7 +44,7 @@ type tuner struct {
 
 // shadow is a workload as it would be under a stance.
 type shadow struct {
-	pods  int // asked for now
+	pods  int // at its last change
 	ready lowest
 }
 
@@ -52,6 +52,16 @@ func newTuner() *tuner {
 	t := &tuner{shadows: make([]shadow, len(stances)), costs: make([]float64, len(stances)), chosen: initial}
 	return t
 }
+
+// prices are what a stance is charged, beside the pods that it runs.
+type prices struct {
+	miss   float64 // pod-seconds for a second with too few pods
+	change float64 // seconds of the whole size for a change of it
+}
+
+// changeParts of the size have to change before it counts as a change: the
+// last pods come and go with the noise, which the real size ignores.
+const changeParts = 7
 
 const (
 	// halfLife of what was learned, in seconds.
@@ -64,20 +74,23 @@ const (
 
 // tune charges each stance for an interval in which rate was offered, and lets
 // it decide anew. demand gives the load that a stance provides for.
-func (t *tuner) tune(tick int64, lead int, rate, interval, missCost float64, plan *staffing, least, most int, demand func(*stance) float64) {
+func (t *tuner) tune(tick int64, lead int, rate, interval float64, prices prices, plan *staffing, least, most int, demand func(*stance) float64) {
 	for i := range t.shadows {
 		s := &t.shadows[i]
 		pods := plan.pods(demand(&stances[i]), most)
 		if pods < least {
 			pods = least
 		}
-		s.pods = pods
 		cost := float64(pods)
 		ready := s.ready.add(tick, pods, lead)
 		if rate > plan.limit(ready) {
-			cost += missCost
+			cost += prices.miss
 		}
 		t.costs[i] += cost * interval
+		if change := pods - s.pods; change > s.pods/changeParts || -change > s.pods/changeParts {
+			t.costs[i] += prices.change * float64(max(pods, s.pods))
+			s.pods = pods
+		}
 	}
 	t.seconds += interval
 }
@@ -115,7 +128,7 @@ type lowest struct {
 	length int
 }
 
-const lowestKept = 128
+const lowestKept = 256
 
 // add takes a value at a tick and gives the smallest within the window.
 func (l *lowest) add(tick int64, value, window int) int {

@@ -39,8 +39,6 @@ func Trivet(s Settings) (Policy, error) {
 	return &trivet{policy: p, interval: int(cfg.Interval.Seconds()), startup: s.Startup, ready: s.Min, size: s.Min}, nil
 }
 
-var Spy func(policy.Decision, int)
-
 func (t *trivet) Step(v *View) int {
 	o := &t.observation
 	o.Offered += v.Arrivals
@@ -61,7 +59,6 @@ func (t *trivet) Step(v *View) int {
 	}
 	t.ready, t.started = v.Ready, o.Started
 	decision := t.policy.Decide(o)
-	if Spy != nil { Spy(decision, v.Second) }
 	t.size = decision.Replicas
 	t.seconds, o.Offered, o.Served, o.Utilisation = 0, 0, 0, 0
 	return t.size

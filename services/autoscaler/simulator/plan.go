@@ -1,0 +1,200 @@
+package simulator
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// Policies are those that can be simulated, by name.
+func Policies() Makers {
+	return Makers{"trivet": Trivet, "hpa": HPA, "keda": KEDA, "kpa": KPA}
+}
+
+// PolicyNames are the names in the order in which they are shown.
+func PolicyNames() []string { return []string{"trivet", "hpa", "keda", "kpa"} }
+
+// Plan is a set of runs: every policy on every trace, by every seed, start-up
+// time and target.
+type Plan struct {
+	Settings Settings // of which Startup, Target and Seed are set by the lists
+	Traces   []string // generated ones, by name
+	Days     int      // of generated traces
+	Recorded []*Trace
+	Policies []string
+	Seeds    []uint64
+	Startups []time.Duration
+	Targets  []float64
+}
+
+// Runs is how many there are.
+func (p *Plan) Runs() int {
+	return (len(p.Traces) + len(p.Recorded)) * len(p.Seeds) * len(p.Startups) * len(p.Targets) * len(p.Policies)
+}
+
+// Outcome is a run and, for the first seed, start-up time and target of each
+// trace, what happened over time.
+type Outcome struct {
+	Row    Row
+	Series *Series
+}
+
+// Run runs everything, one after the other, and tells of each outcome.
+func (p *Plan) Run(ctx context.Context, clock func() time.Time, tell func(Outcome)) error {
+	makers := Policies()
+	for _, name := range p.Policies {
+		if makers[name] == nil {
+			return fmt.Errorf("no policy is called %q; there are %v", name, PolicyNames())
+		}
+	}
+	for _, seed := range p.Seeds {
+		for i := range len(p.Traces) + len(p.Recorded) {
+			trace, err := p.trace(i, seed)
+			if err != nil {
+				return err
+			}
+			if err := p.runTrace(ctx, Draw(trace, seed), seed, makers, clock, tell); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *Plan) trace(i int, seed uint64) (*Trace, error) {
+	if i < len(p.Traces) {
+		return Generate(p.Traces[i], p.Days, seed)
+	}
+	return p.Recorded[i-len(p.Traces)], nil
+}
+
+func (p *Plan) runTrace(ctx context.Context, a *Arrivals, seed uint64, makers Makers, clock func() time.Time, tell func(Outcome)) error {
+	if from := p.Settings.ScoreFrom; from >= time.Duration(a.Trace.Seconds())*time.Second {
+		return fmt.Errorf("trace %s is %v long, and scores only from %v on", a.Trace.Name, time.Duration(a.Trace.Seconds())*time.Second, from)
+	}
+	for _, startup := range p.Startups {
+		for _, target := range p.Targets {
+			settings := p.Settings
+			settings.Startup, settings.Target, settings.Seed = startup, target, seed
+			world, err := NewWorld(settings)
+			if err != nil {
+				return err
+			}
+			for _, name := range p.Policies {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				var series *Series
+				var record func(*View, second)
+				if seed == p.Seeds[0] && startup == p.Startups[0] && target == p.Targets[0] {
+					series = newSeries(a.Trace.Seconds()-int(settings.ScoreFrom.Seconds()), settings)
+					record = series.record
+				}
+				row, err := world.Run(name, a, makers[name], clock, record)
+				if err != nil {
+					return err
+				}
+				tell(Outcome{row, series})
+			}
+		}
+	}
+	return nil
+}
+
+// Series is what happened over time, in parts of equal length.
+type Series struct {
+	PartSeconds int
+	Load        []float64 // requests per second, mean
+	Replicas    []float64 // mean
+	P99         []float64 // milliseconds, the worst second
+	Violations  []float64 // seconds
+
+	seconds   int
+	objective float64
+}
+
+// seriesParts is how many parts a plot has.
+const seriesParts = 1008
+
+func newSeries(seconds int, s Settings) *Series {
+	part := max(1, int(math.Ceil(float64(seconds)/seriesParts)))
+	return &Series{PartSeconds: part, objective: s.Objective.Seconds()}
+}
+
+func (s *Series) record(v *View, result second) {
+	part := s.seconds / s.PartSeconds
+	s.seconds++
+	if part == len(s.Load) {
+		s.Load, s.Replicas = append(s.Load, 0), append(s.Replicas, 0)
+		s.P99, s.Violations = append(s.P99, 0), append(s.Violations, 0)
+	}
+	s.Load[part] += v.Arrivals / float64(s.PartSeconds)
+	s.Replicas[part] += float64(v.Replicas) / float64(s.PartSeconds)
+	s.P99[part] = max(s.P99[part], 1000*result.p99)
+	if result.p99 > s.objective || result.dropped > 0 {
+		s.Violations[part]++
+	}
+}
+
+// Comparison is one policy beside another, over all runs that both made.
+type Comparison struct {
+	Policy, Peer     string
+	Target           float64
+	ViolationSeconds float64 `json:"violation_seconds_ratio"`
+	PodHours         float64 `json:"pod_hours_ratio"`
+	Changes          float64 `json:"changes_ratio"`
+	// Worse are the runs in which the policy had more violation-seconds than
+	// 1.1 times the peer's and 5, with 0.95 times its pod-hours or more.
+	Worse []string `json:"worse,omitempty"`
+}
+
+// Compare puts a policy beside every other.
+func Compare(policy string, rows []Row) []Comparison {
+	type key struct {
+		trace   string
+		seed    uint64
+		startup float64
+		target  float64
+	}
+	of := func(r Row) key { return key{r.Trace, r.Seed, r.StartupSeconds, r.Target} }
+	own := make(map[key]Row)
+	for _, r := range rows {
+		if r.Policy == policy {
+			own[of(r)] = r
+		}
+	}
+	var all []Comparison
+	type sums struct{ violations, hours, changes [2]float64 }
+	totals := make(map[[2]string]*sums)
+	for _, r := range rows {
+		mine, ok := own[of(r)]
+		if r.Policy == policy || !ok {
+			continue
+		}
+		id := [2]string{r.Policy, fmt.Sprint(r.Target)}
+		if totals[id] == nil {
+			totals[id] = new(sums)
+			all = append(all, Comparison{Policy: policy, Peer: r.Policy, Target: r.Target})
+		}
+		t := totals[id]
+		for i, row := range [...]Row{mine, r} {
+			t.violations[i] += float64(row.ViolationSeconds)
+			t.hours[i] += row.PodHours
+			t.changes[i] += float64(row.Changes)
+		}
+		if float64(mine.ViolationSeconds) > 1.1*float64(r.ViolationSeconds)+5 && mine.PodHours >= 0.95*r.PodHours {
+			c := &all[slices.IndexFunc(all, func(c Comparison) bool { return c.Peer == r.Policy && c.Target == r.Target })]
+			c.Worse = append(c.Worse, fmt.Sprintf("%s, seed %d, start-up %.0f s: %d and %d s, %.0f and %.0f pod-hours",
+				r.Trace, r.Seed, r.StartupSeconds, mine.ViolationSeconds, r.ViolationSeconds, mine.PodHours, r.PodHours))
+		}
+	}
+	for i := range all {
+		t := totals[[2]string{all[i].Peer, fmt.Sprint(all[i].Target)}]
+		all[i].ViolationSeconds = t.violations[0] / t.violations[1]
+		all[i].PodHours = t.hours[0] / t.hours[1]
+		all[i].Changes = t.changes[0] / t.changes[1]
+	}
+	return all
+}
