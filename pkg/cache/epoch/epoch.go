@@ -9,8 +9,8 @@
 //   - A process uses an epoch only while its last poll of the database began
 //     less than the bound ago. So a former epoch is out of use everywhere one
 //     bound after it was raised.
-//   - Nobody reads what the cache holds under an epoch that is younger than the
-//     bound, though writes make their steps under it. So whoever fills the cache
+//   - Nobody reads what the cache holds under an epoch before having known it
+//     for the bound, though writes make their steps under it. So whoever fills the cache
 //     under it reads the database when all others have left the former one.
 //   - A write whose steps could not be confirmed is acknowledged only under an
 //     epoch younger than the bound: what was missed in the cache is read by
@@ -32,7 +32,8 @@ type Epoch struct {
 	Primary string
 
 	// Age is how long ago the epoch was raised when the database was asked, by
-	// the database's clock.
+	// the database's clock. It tells a raise that a call has made from an
+	// earlier one, no more: that clock may be set.
 	Age time.Duration
 
 	// Reaching is how many processes have said within [SeenWithin] that they

@@ -68,11 +68,14 @@ type Keeper struct {
 	started              time.Time
 }
 
-// view is what was learned by one call of the database.
+// view is what was learned by one call of the database. Its times are this
+// process's own: the database's clock may be set.
 type view struct {
-	epoch    Epoch
-	asked    time.Time // before the call
-	answered time.Time // after it
+	epoch     Epoch
+	asked     time.Time // before the call
+	answered  time.Time // after it
+	seen      time.Time // when this process first knew the number: it was raised before
+	notBefore time.Time // it was raised after this; zero: not known
 }
 
 // NewKeeper makes a keeper, which knows no epoch before Start.
@@ -123,7 +126,7 @@ func (k *Keeper) Readable() (number int64, primary string, ok bool) {
 		return 0, "", false
 	}
 	now := k.opts.Now()
-	if !k.fresh(v, now) || v.epoch.Age+now.Sub(v.answered) < k.opts.Bound {
+	if !k.fresh(v, now) || now.Sub(v.seen) < k.opts.Bound {
 		return 0, "", false
 	}
 	return v.epoch.Number, v.epoch.Primary, true
@@ -132,12 +135,14 @@ func (k *Keeper) Readable() (number int64, primary string, ok bool) {
 // fresh tells that the epoch was the current one less than the bound ago.
 func (k *Keeper) fresh(v *view, now time.Time) bool { return now.Sub(v.asked) < k.opts.Bound }
 
-// unread gives for how long nobody is going to read under the epoch, at least.
+// unread gives for how long nobody is going to read under the epoch, at least:
+// whoever reads has known it for a bound, and so later than a bound after it
+// was raised.
 func (k *Keeper) unread(v *view, now time.Time) time.Duration {
 	if v == nil || !k.fresh(v, now) {
 		return 0
 	}
-	return k.opts.Bound - v.epoch.Age - now.Sub(v.asked)
+	return k.opts.Bound - now.Sub(v.notBefore)
 }
 
 // covers tells that the epoch is so young that it need not be raised again.
@@ -213,7 +218,11 @@ func (k *Keeper) raise(ctx context.Context, from Epoch, primary, reason string, 
 		k.opts.Logger.Warn("the cache epoch was raised: what the cache held is not used any more",
 			"epoch", epoch.Number, "reason", reason, "error", cause)
 	}
-	return k.learn(&view{epoch: epoch, asked: asked, answered: k.opts.Now()}), nil
+	v := &view{epoch: epoch, asked: asked, answered: k.opts.Now()}
+	if epoch.Age <= v.answered.Sub(asked) {
+		v.notBefore = asked // it was raised during the call
+	}
+	return k.learn(v), nil
 }
 
 // ask polls the database.
@@ -234,12 +243,19 @@ func (k *Keeper) ask(ctx context.Context, reaches bool) (*view, error) {
 func (k *Keeper) learn(v *view) *view {
 	for {
 		known := k.current.Load()
-		if known != nil && (known.epoch.Number > v.epoch.Number ||
-			known.epoch.Number == v.epoch.Number && known.asked.After(v.asked)) {
+		next := *v
+		next.seen = v.answered
+		switch {
+		case known == nil:
+		case known.epoch.Number > v.epoch.Number || known.epoch.Number == v.epoch.Number && known.asked.After(v.asked):
 			return known
+		case known.epoch.Number == v.epoch.Number:
+			next.seen, next.notBefore = known.seen, known.notBefore
+		case next.notBefore.IsZero():
+			next.notBefore = known.asked // the former number still stood then
 		}
-		if k.current.CompareAndSwap(known, v) {
-			return v
+		if k.current.CompareAndSwap(known, &next) {
+			return &next
 		}
 	}
 }

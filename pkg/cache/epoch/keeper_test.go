@@ -372,3 +372,37 @@ func TestMetricsAreInOrder(t *testing.T) {
 		t.Error("two keepers have the same metrics")
 	}
 }
+
+// steppedClock is a database whose clock says that every epoch was raised some
+// time ago.
+type steppedClock struct {
+	epoch.Store
+	age time.Duration
+}
+
+func (s steppedClock) PollEpoch(ctx context.Context, process string, reaches bool) (epoch.Epoch, error) {
+	e, err := s.Store.PollEpoch(ctx, process, reaches)
+	e.Age = s.age
+	return e, err
+}
+
+func TestTheDatabasesClockIsNotTrusted(t *testing.T) {
+	t.Parallel()
+	for _, age := range []time.Duration{0, time.Hour} { // set back, and forward
+		synctest.Test(t, func(t *testing.T) {
+			db := newDatabase()
+			k := newKeeper(t, steppedClock{db, age}, &primary{state: "a"})
+			if readable(k) {
+				t.Errorf("age %s: an epoch that was just met is read", age)
+			}
+			time.Sleep(10 * time.Second)
+			before := db.raised()
+			if err := k.Cover(t.Context(), errors.New("lost")); err != nil {
+				t.Error(err)
+			}
+			if db.raised() != before+1 || readable(k) {
+				t.Errorf("age %s: a write is covered by an epoch that is read", age)
+			}
+		})
+	}
+}

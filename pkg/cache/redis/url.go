@@ -32,7 +32,8 @@ const (
 //	redis+sentinel://[user:password@]host[:26379],…/name[/database]
 //	redis+cluster://[user:password@]host[:6379],…
 //
-// With rediss in place of redis, connections are TLS. Parameters: prefix, of
+// Of several hosts all name a port or none does. With rediss in place of redis,
+// connections are TLS. Parameters: prefix, of
 // all keys, for several stores on one Redis; sentinel_auth=true, to give the
 // Sentinels the user and the password, too; and with TLS server_name, ca, cert
 // and key: files in PEM, which each new connection reads again.

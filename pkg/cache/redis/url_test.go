@@ -13,7 +13,7 @@ func TestAddressesThatAreUnderstood(t *testing.T) {
 	for _, address := range []string{
 		"redis://localhost", "redis://localhost:6379/3", "redis://user:password@localhost/?prefix=shop-1",
 		"rediss://[::1]:6380/?ca=/etc/ca.pem&cert=/etc/c.pem&key=/etc/k.pem&server_name=cache",
-		"redis+sentinel://a,b:26380,c/primary", "redis+sentinel://:password@a/primary/2?sentinel_auth=true",
+		"redis+sentinel://a,b,c/primary", "redis+sentinel://a:1,b:26380,c:3/primary", "redis+sentinel://:password@a/primary/2?sentinel_auth=true",
 		"rediss+sentinel://a/primary?ca=/etc/ca.pem", "redis+cluster://a:1,b:2,c:3", "rediss+cluster://a/",
 	} {
 		parse(t, address)
