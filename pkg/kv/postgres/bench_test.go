@@ -31,12 +31,7 @@ func BenchmarkPut(b *testing.B) {
 const benchmarkKeys = 20_000
 
 func benchmarkPut(b *testing.B, writers int, batching bool) {
-	opts := postgres.Options{URL: testserver.PostgresURL(b), MaxConns: 64, NoBatching: !batching}
-	s, err := postgres.Open(b.Context(), opts)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
+	s := open(b, postgres.Options{URL: testserver.PostgresURL(b), MaxConns: 64, NoBatching: !batching})
 	value := make([]byte, 100)
 	ops := make([]kv.Operation, kv.MaxBatchOperations)
 	for start := 0; start < benchmarkKeys; start += len(ops) {
@@ -68,11 +63,7 @@ func benchmarkPut(b *testing.B, writers int, batching bool) {
 
 // BenchmarkGet measures strong reads of 100 bytes.
 func BenchmarkGet(b *testing.B) {
-	s, err := postgres.Open(b.Context(), postgres.Options{URL: testserver.PostgresURL(b), MaxConns: 64})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
+	s := open(b, postgres.Options{URL: testserver.PostgresURL(b), MaxConns: 64})
 	if _, err := s.Apply(b.Context(), "bench", kv.Operation{Kind: kv.KindPut, Key: "k", Value: make([]byte, 100)}, kv.Identity{}); err != nil {
 		b.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/trivetkv/trivet/pkg/testserver"
 )
 
-func open(t *testing.T, opts postgres.Options) *postgres.Store {
+func open(t testing.TB, opts postgres.Options) *postgres.Store {
 	t.Helper()
 	if opts.MaxConns == 0 {
 		opts.MaxConns = 8

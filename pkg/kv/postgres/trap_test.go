@@ -46,6 +46,21 @@ func get(t *testing.T, s *postgres.Store, key string) string {
 	return string(e.Value)
 }
 
+// connect gives a connection to the database by the side of the store's.
+func connect(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := conn.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return conn
+}
+
 // eventually waits for what has to happen soon and cannot be waited for.
 func eventually(t *testing.T, within time.Duration, what string, holds func() bool) {
 	t.Helper()
@@ -115,10 +130,7 @@ func TestTrapSequenceCursor(t *testing.T) {
 	s := open(t, postgres.Options{URL: url})
 	apply(t, s, put("first", "1"))
 
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := connect(t, url)
 	slow, err := conn.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -137,9 +149,6 @@ func TestTrapSequenceCursor(t *testing.T) {
 	after, err := s.Changes(t.Context(), space, kv.ChangeQuery{After: before.Next, Limit: 10})
 	if err != nil || len(after.Changes) != 1 || after.Changes[0].Key != "slow" || after.Changes[0].Position != 3 {
 		t.Fatalf("changes after: %+v, %v", after, err)
-	}
-	if err := conn.Close(t.Context()); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -228,11 +237,7 @@ func TestTrapCancelledCaller(t *testing.T) {
 	url := testserver.PostgresURL(t)
 	s := open(t, postgres.Options{URL: url})
 	apply(t, s, put("locked", "1"))
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.WithoutCancel(t.Context()))
+	conn := connect(t, url)
 	tx, err := conn.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -288,11 +293,7 @@ func TestTrapNamedWriteHoldsUpNobody(t *testing.T) {
 	url := testserver.PostgresURL(t)
 	s := open(t, postgres.Options{URL: url})
 	id := kv.Identity{ID: kv.DeriveWriteID("test", space, "name")}
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.WithoutCancel(t.Context()))
+	conn := connect(t, url)
 	other, err := conn.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
