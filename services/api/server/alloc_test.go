@@ -65,7 +65,7 @@ func readCached(tb testing.TB, store kv.Store, guarded bool) func() {
 // the text and the array of the other headers.
 const getAllocations = 5
 
-func TestAGetThatTheCacheAnswersStaysWithinItsAllocations(t *testing.T) {
+func TestBudgetOfAGetThatTheCacheAnswers(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector makes pools forget, so that there are more")
 	}
@@ -74,6 +74,27 @@ func TestAGetThatTheCacheAnswersStaysWithinItsAllocations(t *testing.T) {
 		read()
 		if got := testing.AllocsPerRun(1000, read); got > getAllocations {
 			t.Errorf("guarded %t: it makes %v allocations, the budget is %d", guarded, got, getAllocations)
+		}
+	}
+}
+
+// directAllocations is the budget of the same GET over a connection, the
+// server's side and the client's together: the text of the request, the call,
+// its id, and the text of the answer's headers.
+const directAllocations = 4
+
+func TestBudgetOfAGetOverAConnection(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector makes pools forget, so that there are more")
+	}
+	for _, guarded := range []bool{false, true} {
+		opts, authorization := server.Options{Listen: "127.0.0.1:0", Store: newStore(t)}, ""
+		if guarded {
+			authorization = "Authorization: " + guard(t, &opts) + "\r\n"
+		}
+		get := getOverConnection(t, opts, authorization)
+		if got := testing.AllocsPerRun(1000, get); got > directAllocations {
+			t.Errorf("guarded %t: it makes %v allocations, the budget is %d", guarded, got, directAllocations)
 		}
 	}
 }
@@ -146,7 +167,7 @@ func BenchmarkGuardedGet(b *testing.B) {
 
 // getOverConnection gives a function that makes one GET over a connection that
 // stays.
-func getOverConnection(b *testing.B, opts server.Options, authorization string) func() {
+func getOverConnection(b testing.TB, opts server.Options, authorization string) func() {
 	b.Helper()
 	s, err := server.New(opts)
 	if err != nil {
@@ -166,7 +187,7 @@ func getOverConnection(b *testing.B, opts server.Options, authorization string) 
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = conn.Close() })
-	request := []byte("GET /v1/kv/ns/users/42 HTTP/1.1\r\nHost: 127.0.0.1\r\n" + authorization + "\r\n")
+	request := []byte("GET /v1/kv/ns/users/42 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n" + authorization + "\r\n")
 	answer := make([]byte, 4<<10)
 	return func() {
 		if _, err := conn.Write(request); err != nil {

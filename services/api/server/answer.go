@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,9 +31,15 @@ const (
 )
 
 // directAnswer writes the answer of one request as net/http would.
+//
+// What handlers set by set goes out in the order in which it was set. Who asks
+// for the Header gets all of it as a map, which costs more; from then on that
+// map is what goes out.
 type directAnswer struct {
 	conn    *conn
+	fields  []answerField
 	header  http.Header
+	mapped  bool     // header holds what fields did
 	names   []string // of the header, sorted
 	status  int
 	size    int
@@ -41,20 +48,60 @@ type directAnswer struct {
 	err     error
 }
 
+type answerField struct{ name, value string }
+
 var _ responseWriter = (*directAnswer)(nil)
 
 // begin makes it the answer to the next request of a connection.
 func (a *directAnswer) begin(c *conn) {
-	if a.header == nil {
-		a.header = make(http.Header, 16)
+	if a.mapped {
+		clear(a.header)
 	}
-	clear(a.header)
-	a.conn, a.status, a.size, a.written, a.err = c, http.StatusOK, -1, false, nil
-	a.out = a.out[:0]
+	a.conn, a.mapped, a.status, a.size, a.written, a.err = c, false, http.StatusOK, -1, false, nil
+	a.fields, a.out = a.fields[:0], a.out[:0]
+}
+
+// set sets a header, in the canonical spelling of its name.
+func (a *directAnswer) set(name, value string) {
+	if a.mapped {
+		a.header[name] = []string{value}
+		return
+	}
+	for i := range a.fields {
+		if a.fields[i].name == name {
+			a.fields[i].value = value
+			return
+		}
+	}
+	a.fields = append(a.fields, answerField{name, value})
 }
 
 // Header implements [http.ResponseWriter].
-func (a *directAnswer) Header() http.Header { return a.header }
+func (a *directAnswer) Header() http.Header {
+	if a.header == nil {
+		a.header = make(http.Header, 16)
+	}
+	if !a.mapped {
+		a.mapped = true
+		for _, f := range a.fields {
+			a.header[f.name] = []string{f.value}
+		}
+	}
+	return a.header
+}
+
+// declares tells whether a header has been set.
+func (a *directAnswer) declares(name string) bool {
+	if a.mapped {
+		return a.header[name] != nil
+	}
+	for i := range a.fields {
+		if a.fields[i].name == name {
+			return true
+		}
+	}
+	return false
+}
 
 // WriteHeader implements [http.ResponseWriter].
 func (a *directAnswer) WriteHeader(status int) { a.status = status }
@@ -79,6 +126,22 @@ func (a *directAnswer) WriteHeaderNow() {
 	a.out = append(a.out, ' ')
 	a.out = append(a.out, http.StatusText(a.status)...)
 	a.out = append(a.out, "\r\n"...)
+	if a.mapped {
+		a.fieldsOfMap()
+	} else {
+		for _, f := range a.fields {
+			a.field(f.name, f.value)
+		}
+	}
+	a.field("Date", httpDate(time.Now()))
+	if !a.declares("Content-Length") && a.hasBody() {
+		// Handlers declare the length of every body but that of none.
+		a.field("Content-Length", "0")
+	}
+	a.out = append(a.out, "\r\n"...)
+}
+
+func (a *directAnswer) fieldsOfMap() {
 	a.names = a.names[:0]
 	for name := range a.header {
 		a.names = append(a.names, name)
@@ -89,14 +152,6 @@ func (a *directAnswer) WriteHeaderNow() {
 			a.field(name, value)
 		}
 	}
-	a.out = append(a.out, "Date: "...)
-	a.out = time.Now().UTC().AppendFormat(a.out, http.TimeFormat)
-	a.out = append(a.out, "\r\n"...)
-	if a.header["Content-Length"] == nil && a.hasBody() {
-		// Handlers declare the length of every body but that of none.
-		a.out = append(a.out, "Content-Length: 0\r\n"...)
-	}
-	a.out = append(a.out, "\r\n"...)
 }
 
 func (a *directAnswer) field(name, value string) {
@@ -146,8 +201,28 @@ func (a *directAnswer) end() error {
 		a.out = nil
 	}
 	a.conn = nil
-	if a.err == nil && a.header["Connection"] != nil {
+	if a.err == nil && a.declares("Connection") {
 		return errLastAnswer
 	}
 	return a.err
+}
+
+// date is a second as HTTP writes it.
+type date struct {
+	second int64
+	text   string
+}
+
+// lastDate is the date that was written last. Most answers are of the same
+// second.
+var lastDate atomic.Pointer[date]
+
+func httpDate(now time.Time) string {
+	second := now.Unix()
+	if last := lastDate.Load(); last != nil && last.second == second {
+		return last.text
+	}
+	d := &date{second, now.UTC().Format(http.TimeFormat)}
+	lastDate.Store(d)
+	return d.text
 }

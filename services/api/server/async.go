@@ -42,9 +42,8 @@ func (c *call) accept(ns string, op kv.Operation, id kv.Identity) error {
 			return brokerError(err)
 		}
 	}
-	h := c.w.Header()
-	h["Location"] = []string{"/v1/operations/" + id.ID.String()}
-	h["Preference-Applied"] = []string{"respond-async"}
+	c.setText("Location", "/v1/operations/"+id.ID.String())
+	c.setText("Preference-Applied", "respond-async")
 	return c.sendJSON(http.StatusAccepted, wire.OperationState{ID: id.ID.String(), State: state})
 }
 

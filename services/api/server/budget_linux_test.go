@@ -2,13 +2,10 @@ package server_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"net"
 	"os"
 	"testing"
 
-	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/services/api/server"
 )
 
@@ -25,7 +22,7 @@ func TestBudgetOfSystemCallsOfAGet(t *testing.T) {
 		if guarded {
 			authorization = "Authorization: " + guard(t, &opts) + "\r\n"
 		}
-		get := getRepeatedly(t, opts, authorization)
+		get := getOverConnection(t, opts, authorization)
 		get() // what is made once
 		const rounds = 2000
 		before := systemCalls(t)
@@ -59,38 +56,4 @@ func systemCalls(t *testing.T) (calls ioCalls) {
 		t.Skipf("this system does not count:\n%s", counters)
 	}
 	return calls
-}
-
-// getRepeatedly gives a function that makes one GET over a connection that
-// stays.
-func getRepeatedly(t *testing.T, opts server.Options, authorization string) func() {
-	t.Helper()
-	s, err := server.New(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Stop(context.Background()) })
-	op := kv.Operation{Kind: kv.KindPut, Key: "users/42", Value: make([]byte, 100)}
-	if _, err := opts.Store.Apply(t.Context(), "ns", op, kv.Identity{}); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.Dial("tcp", s.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	request := []byte("GET /v1/kv/ns/users/42 HTTP/1.1\r\nHost: 127.0.0.1\r\n" + authorization + "\r\n")
-	answer := make([]byte, 4<<10)
-	return func() {
-		if _, err := conn.Write(request); err != nil {
-			t.Fatal(err)
-		}
-		n, err := conn.Read(answer) // small enough to come as one
-		if err != nil || !bytes.HasPrefix(answer[:n], []byte("HTTP/1.1 200 ")) {
-			t.Fatalf("%v: %s", err, answer[:n])
-		}
-	}
 }

@@ -57,17 +57,35 @@ var (
 	headerJSON    = []string{wire.ContentType}
 )
 
+// set sets a header of the answer. Values that are shared by answers must not
+// be changed.
+func (c *call) set(name string, value []string) {
+	if direct, ok := c.w.(*directAnswer); ok {
+		direct.set(name, value[0])
+		return
+	}
+	c.w.Header()[name] = value
+}
+
+// setText sets a header of the answer to a text of its own.
+func (c *call) setText(name, value string) {
+	if direct, ok := c.w.(*directAnswer); ok {
+		direct.set(name, value)
+		return
+	}
+	c.w.Header()[name] = []string{value}
+}
+
 // send answers a body that is not a value.
 func (c *call) send(status int, contentType string, body []byte) error {
-	h := c.w.Header()
 	if contentType == wire.ContentType {
-		h["Content-Type"] = headerJSON
+		c.set("Content-Type", headerJSON)
 	} else {
-		h["Content-Type"] = []string{contentType}
+		c.setText("Content-Type", contentType)
 	}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	h["Cache-Control"] = headerNoStore
-	h["X-Content-Type-Options"] = headerNoSniff
+	c.setText("Content-Length", strconv.Itoa(len(body)))
+	c.set("Cache-Control", headerNoStore)
+	c.set("X-Content-Type-Options", headerNoSniff)
 	c.w.WriteHeader(status)
 	return c.write(body)
 }
@@ -83,7 +101,7 @@ func (c *call) sendJSON(status int, shape any) error {
 
 // sendEmpty answers a status without a body.
 func (c *call) sendEmpty(status int) error {
-	c.w.Header()["Cache-Control"] = headerNoStore
+	c.set("Cache-Control", headerNoStore)
 	c.w.WriteHeader(status)
 	c.w.WriteHeaderNow()
 	return nil

@@ -47,11 +47,18 @@ func (b *headerBlock) timestamp(name string, t time.Time) {
 	b.put(name, t.UTC().AppendFormat(b.buf[:b.end], wire.TimeFormat))
 }
 
-// write moves the fields into h.
-func (b *headerBlock) write(h http.Header) {
+// write moves the fields into the call's answer.
+func (b *headerBlock) write(c *call) {
 	text := string(b.buf[:b.end])
-	values := make([]string, b.n)
 	start := 0
+	if direct, ok := c.w.(*directAnswer); ok {
+		for _, field := range b.fields[:b.n] {
+			direct.set(field.name, text[start:field.end])
+			start = field.end
+		}
+		return
+	}
+	h, values := c.w.Header(), make([]string, b.n)
 	for i, field := range b.fields[:b.n] {
 		values[i] = text[start:field.end]
 		h[field.name] = values[i : i+1 : i+1]

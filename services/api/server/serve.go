@@ -58,10 +58,9 @@ func (s *Server) handle(w responseWriter, r *http.Request, client *conn, params 
 	if r.ContentLength != 0 {
 		c.awaitBody(unwantedBodyTimeout)
 	}
-	h := w.Header()
-	h["X-Request-Id"] = []string{c.id}
+	c.setText("X-Request-Id", c.id)
 	if s.draining.Load() {
-		h["Connection"] = headerClose
+		c.set("Connection", headerClose)
 	}
 	if s.opts.Traced {
 		tracing.Name(c.parent, to.Method, to.Path)

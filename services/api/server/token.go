@@ -72,7 +72,7 @@ func createToken(c *call) error {
 		return err
 	}
 	c.logToken("a token was made", token.ID)
-	c.w.Header()["Location"] = []string{"/v1/tokens/" + token.ID}
+	c.setText("Location", "/v1/tokens/"+token.ID)
 	return c.sendJSON(http.StatusCreated, wire.FromToken(token, secret))
 }
 

@@ -53,19 +53,17 @@ var (
 // setReadHeaders sets what every answer to a read tells about where it came
 // from, and the fields that the block has been given.
 func (c *call) setReadHeaders(e *kv.Entry, block *headerBlock) {
-	h := c.w.Header()
 	block.integer("Trivet-Position", int64(e.Position))
 	block.integer("Age", int64(e.Age/time.Second))
-	block.write(h)
+	block.write(c)
 	if source, ok := headerSources[e.Source]; ok {
-		h["Trivet-Source"] = source
+		c.set("Trivet-Source", source)
 	}
 }
 
 // sendValue answers with a value, or with what the conditions and the range of
 // the request make of it (RFC 9110, 13.2.2 and 14).
 func (c *call) sendValue(e *kv.Entry, pre request.Preconditions) error {
-	h := c.w.Header()
 	if pre.Match != nil && !pre.Match.MatchesStrong(e.Version) {
 		return kv.ErrVersionMismatch
 	}
@@ -74,7 +72,7 @@ func (c *call) sendValue(e *kv.Entry, pre request.Preconditions) error {
 	if !e.ExpiresAt.IsZero() {
 		block.timestamp("Trivet-Expires-At", e.ExpiresAt)
 	}
-	h["Cache-Control"] = headerNoCache
+	c.set("Cache-Control", headerNoCache)
 	if pre.NoneMatch != nil && pre.NoneMatch.MatchesWeak(e.Version) {
 		c.setReadHeaders(e, &block)
 		c.w.WriteHeader(http.StatusNotModified)
@@ -91,19 +89,19 @@ func (c *call) sendValue(e *kv.Entry, pre request.Preconditions) error {
 	block.date("Last-Modified", e.UpdatedAt)
 	block.integer("Content-Length", part.Length)
 	c.setReadHeaders(e, &block)
-	h["Accept-Ranges"] = headerBytes
-	h["X-Content-Type-Options"] = headerNoSniff
-	h["Content-Security-Policy"] = headerSandbox
+	c.set("Accept-Ranges", headerBytes)
+	c.set("X-Content-Type-Options", headerNoSniff)
+	c.set("Content-Security-Policy", headerSandbox)
 	if e.ContentType == "" {
-		h["Content-Type"] = headerBinary
+		c.set("Content-Type", headerBinary)
 	} else {
-		h["Content-Type"] = []string{e.ContentType}
+		c.setText("Content-Type", e.ContentType)
 	}
 	for name, value := range e.Meta {
-		h[http.CanonicalHeaderKey(request.MetaPrefix+name)] = []string{value}
+		c.setText(http.CanonicalHeaderKey(request.MetaPrefix+name), value)
 	}
 	if partial {
-		h["Content-Range"] = []string{contentRange(part, e.Size)}
+		c.setText("Content-Range", contentRange(part, e.Size))
 		c.w.WriteHeader(http.StatusPartialContent)
 	} else {
 		c.w.WriteHeader(http.StatusOK)
@@ -123,7 +121,7 @@ func (c *call) requestedRange(e *kv.Entry) (part request.Range, partial bool, er
 	part, ok, satisfiable := request.ParseRange(values[0], size)
 	switch {
 	case !satisfiable:
-		c.w.Header()["Content-Range"] = []string{"bytes */" + strconv.FormatInt(size, 10)}
+		c.setText("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
 		return whole, false, &kv.Error{
 			Code:   kv.CodeRangeNotSatisfiable,
 			Field:  "Range",

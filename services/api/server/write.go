@@ -136,10 +136,9 @@ func (c *call) apply(ns string, op kv.Operation, body []byte, respond func(kv.Re
 	if err != nil {
 		return err
 	}
-	h := c.w.Header()
-	h["Etag"] = []string{request.EntityTag(result.Version)}
+	c.setText("Etag", request.EntityTag(result.Version))
 	if result.Entry != nil && !result.Entry.ExpiresAt.IsZero() {
-		h["Trivet-Expires-At"] = []string{result.Entry.ExpiresAt.UTC().Format(wire.TimeFormat)}
+		c.setText("Trivet-Expires-At", result.Entry.ExpiresAt.UTC().Format(wire.TimeFormat))
 	}
 	if result.Replayed {
 		c.markReplayed()
@@ -149,7 +148,7 @@ func (c *call) apply(ns string, op kv.Operation, body []byte, respond func(kv.Re
 
 var headerTrue = []string{"true"}
 
-func (c *call) markReplayed() { c.w.Header()["Idempotency-Replayed"] = headerTrue }
+func (c *call) markReplayed() { c.set("Idempotency-Replayed", headerTrue) }
 
 const (
 	firstRetry = 5 * time.Millisecond
