@@ -73,10 +73,11 @@ func unpack(s, key string, now int64) (e kv.Entry, absent bool, err error) {
 		e.TTLLeft = time.Duration(expires-now) * time.Microsecond
 	}
 	rest := s[atTexts:]
-	ok := true
-	if e.ContentType, rest, ok = cutText(rest); !ok {
+	contentType, rest, ok := cutText(rest)
+	if !ok {
 		return e, false, errMalformed
 	}
+	e.ContentType = contentType
 	pairs, rest, ok := cutUvarint(rest)
 	if !ok || pairs > kv.MaxMetaPairs {
 		return e, false, errMalformed

@@ -25,6 +25,9 @@ const (
 	connLifetime       = time.Hour
 	connLifetimeJitter = 10 * time.Minute
 
+	// maxIdle is shorter than what managed servers and balancers allow.
+	maxIdle = 4 * time.Minute
+
 	bufferBytes = 64 << 10
 )
 
@@ -39,7 +42,11 @@ func (a Address) dial(opts Options, met func(ctx context.Context, conn *goredis.
 		Dialer:     a.dialer(opts.Timeout),
 		OnConnect:  met,
 
-		MaxRetries:            -1, // the protocol deals with a step that failed
+		// A server may have closed a connection that was idle. Steps are as good
+		// made twice, and a new connection is looked at before it is used.
+		MaxRetries:            1,
+		MinRetryBackoff:       time.Millisecond,
+		MaxRetryBackoff:       time.Millisecond,
 		DialTimeout:           opts.Timeout,
 		DialerRetries:         1,
 		ReadTimeout:           opts.Timeout,
@@ -50,6 +57,7 @@ func (a Address) dial(opts Options, met func(ctx context.Context, conn *goredis.
 		PipelinePoolSize:      -1, // everything is a pipeline
 		ReadBufferSize:        bufferBytes,
 		WriteBufferSize:       bufferBytes,
+		ConnMaxIdleTime:       maxIdle,
 		ConnMaxLifetime:       connLifetime,
 		ConnMaxLifetimeJitter: connLifetimeJitter,
 
@@ -63,8 +71,9 @@ func (a Address) dial(opts Options, met func(ctx context.Context, conn *goredis.
 		o.Username = a.user.Username()
 		o.Password, _ = a.user.Password()
 	}
-	if a.sentinelAuth {
-		o.SentinelUsername, o.SentinelPassword = o.Username, o.Password
+	if a.sentinelAuth && a.user != nil {
+		o.SentinelUsername = a.user.Username()
+		o.SentinelPassword, _ = a.user.Password()
 	}
 	switch a.topology {
 	case cluster:
