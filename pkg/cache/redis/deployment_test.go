@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/trivetkv/trivet/pkg/cache"
 	"github.com/trivetkv/trivet/pkg/cache/epoch"
@@ -51,6 +52,7 @@ type acknowledgement struct {
 type process struct {
 	store kv.Store
 	cache *redis.Cache // nil when a test has made the cache itself
+	told  *prometheus.Registry
 }
 
 func newDeployment(t *testing.T) *deployment {
@@ -85,7 +87,8 @@ func (d *deployment) join(address string, timeout time.Duration) *process {
 }
 
 func (d *deployment) joinBehind(c cache.Cache, onLoss func(context.Context, error) error) *process {
-	p := &process{store: cached.New(d.db, c, cached.Options{OnLoss: onLoss, MarkTTL: 2 * time.Second})}
+	p := &process{told: prometheus.NewRegistry()}
+	p.store = cached.New(d.db, c, cached.Options{OnLoss: onLoss, MarkTTL: 2 * time.Second, Metrics: p.told})
 	d.procs = append(d.procs, p)
 	return p
 }
@@ -203,4 +206,22 @@ func (d *deployment) neverOlder(than time.Duration) {
 	if n := d.failures.Load(); n > 0 {
 		d.Errorf("%d calls failed", n)
 	}
+}
+
+func keyOf(key string) cache.Key { return cache.Key{Namespace: space, Key: key} }
+
+// counts gives a counter of all processes together.
+func (d *deployment) counts(name string) (total float64) {
+	for _, p := range d.procs {
+		families, err := p.told.Gather()
+		if err != nil {
+			d.Fatal(err)
+		}
+		for _, f := range families {
+			if f.GetName() == name {
+				total += f.GetMetric()[0].GetCounter().GetValue()
+			}
+		}
+	}
+	return total
 }

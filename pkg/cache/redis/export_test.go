@@ -45,3 +45,9 @@ func Pack(e *kv.Entry) []byte { return pack(e) }
 
 // Unpack reads what was stored.
 func Unpack(s, key string, now int64) (kv.Entry, bool, error) { return unpack(s, key, now) }
+
+// Readable tells whether the cache may answer reads.
+func (c *Cache) Readable() bool {
+	_, _, err := c.use(c.epochs.Readable)
+	return err == nil
+}
