@@ -21,6 +21,8 @@ var sections = []section{
 	{"Administration", "Read by `trivet run` and every service.", &Admin{}},
 	{"Backends", "Read by `trivet run`, the api and the consumer service.", &Backends{}},
 	{"Process", "Read by `trivet run` and every service.", &Process{}},
+	{"Autoscaler", "Read by the autoscaler.", &Autoscaler{}},
+	{"Autoscaler's client", "Read by `trivet scale`. Flags win over variables.", &AutoscalerClient{}},
 	{"Client", "Read by `trivet kv` and the other commands that talk to a server. Flags win over variables, variables over the context in use.", &Client{}},
 }
 
@@ -42,7 +44,7 @@ type Backends struct {
 // Validate refuses a missing database and limits out of range.
 func (b *Backends) Validate() error {
 	if b.Database.IsZero() {
-		return &Error{Name: "TRIVET_DATABASE_URL", Problem: "it is not set; expected a URL such as postgres://user:password@host/name or pebble:///var/lib/trivet"}
+		return &Error{Name: "TRIVET_DATABASE_URL", Problem: "it is not set; expected a URL such as postgres://host/name or pebble:///var/lib/trivet"}
 	}
 	if b.DatabaseConnections < 0 {
 		return &Error{Name: "TRIVET_DATABASE_CONNECTIONS", Problem: "it has to be 0 (as many as are good) or more"}

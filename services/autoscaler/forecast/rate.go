@@ -12,7 +12,7 @@ const ticks = 64
 // above the long one to be believed, and a slope above zero.
 const (
 	levelConfidence = 2.5
-	slopeConfidence = 1.5
+	slopeConfidence = 2.0
 )
 
 // Rate estimates the current rate of arrivals and its trend from the counts of
@@ -117,7 +117,8 @@ func (r *Rate) Slope() float64 {
 	now, first := r.mean(n, 0), r.mean(n, (parts-1)*n)
 	seconds := (parts - 1) * n * r.interval
 	slope := (now - first) / seconds
-	if slope <= slopeConfidence*math.Sqrt((now+first)*r.Dispersion()/(n*r.interval))/seconds {
+	sure := slope - slopeConfidence*math.Sqrt((now+first)*r.Dispersion()/(n*r.interval))/seconds
+	if sure <= 0 {
 		return 0
 	}
 	later := now
@@ -128,7 +129,7 @@ func (r *Rate) Slope() float64 {
 		}
 		later = earlier
 	}
-	return slope
+	return sure
 }
 
 // Trend is the rate to expect after some seconds if it goes on as it does, at
