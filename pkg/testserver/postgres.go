@@ -30,11 +30,13 @@ var postgresProgram = Program{
 	Others:   "Fedora: sudo dnf install postgresql-server. macOS: brew install postgresql@17.",
 }
 
-// Postgres is a PostgreSQL server. It syncs commits to the disk, has TLS off
-// unless its settings say otherwise, and asks every connection for a password.
+// Postgres is a PostgreSQL server. It syncs commits to the disk and asks every
+// connection for a password; TLS is off until [Postgres.Certify].
 type Postgres struct {
 	*Server
 	port      int
+	data      string
+	account   *Account
 	password  string
 	databases atomic.Int64
 
@@ -64,9 +66,8 @@ func StartPostgres(ctx context.Context, settings ...string) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{port: port, password: rand.Text()}
-	data := filepath.Join(dir, "data")
-	if err := p.initialize(ctx, path, data, account); err != nil {
+	p := &Postgres{port: port, data: filepath.Join(dir, "data"), account: account, password: rand.Text()}
+	if err := p.initialize(ctx, path); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	settings = append([]string{
@@ -77,13 +78,13 @@ func StartPostgres(ctx context.Context, settings ...string) (*Postgres, error) {
 		"shared_buffers = '128MB'",
 		"max_wal_size = '2GB'",
 	}, settings...)
-	if err := appendTo(filepath.Join(data, "postgresql.conf"), strings.Join(settings, "\n")+"\n"); err != nil {
+	if err := appendTo(filepath.Join(p.data, "postgresql.conf"), strings.Join(settings, "\n")+"\n"); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	p.Server, err = Start(ctx, Spec{
 		Name:    "PostgreSQL",
 		Path:    path,
-		Args:    []string{"-D", data},
+		Args:    []string{"-D", p.data},
 		Dir:     dir,
 		Account: account,
 		Ready:   p.ping,
@@ -97,25 +98,46 @@ func StartPostgres(ctx context.Context, settings ...string) (*Postgres, error) {
 
 // initialize makes the server's data directory. It is not synced: a machine
 // that crashes during a test loses the test too.
-func (p *Postgres) initialize(ctx context.Context, postgres, data string, account *Account) error {
-	secret := filepath.Join(filepath.Dir(data), "password")
-	if err := os.WriteFile(secret, []byte(p.password), 0o600); err != nil {
-		return fmt.Errorf("initialize PostgreSQL: %w", err)
-	}
-	if account != nil {
-		if err := os.Chown(secret, int(account.uid), int(account.gid)); err != nil {
-			return fmt.Errorf("initialize PostgreSQL: %w", err)
-		}
+func (p *Postgres) initialize(ctx context.Context, postgres string) error {
+	secret := filepath.Join(filepath.Dir(p.data), "password")
+	if err := p.write(secret, []byte(p.password)); err != nil {
+		return err
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(postgres), "initdb"), //nolint:gosec // beside the server
-		"--pgdata", data, "--username", PostgresSuperuser, "--pwfile", secret,
+		"--pgdata", p.data, "--username", PostgresSuperuser, "--pwfile", secret,
 		"--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync")
-	cmd.Dir = filepath.Dir(data)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: account.credential()}
+	cmd.Dir = filepath.Dir(p.data)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.account.credential()}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initialize PostgreSQL: %w\n%s", err, out)
 	}
 	return nil
+}
+
+// write makes a file that only the server's account can read.
+func (p *Postgres) write(path string, content []byte) error {
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		return fmt.Errorf("write a file of PostgreSQL: %w", err)
+	}
+	if p.account == nil {
+		return nil
+	}
+	if err := os.Chown(path, int(p.account.uid), int(p.account.gid)); err != nil {
+		return fmt.Errorf("write a file of PostgreSQL: %w", err)
+	}
+	return nil
+}
+
+// Certify lets the server speak TLS, from its next connection on, with a
+// certificate and its key in PEM.
+func (p *Postgres) Certify(ctx context.Context, cert, key []byte) error {
+	err := errors.Join(p.write(filepath.Join(p.data, "server.crt"), cert), p.write(filepath.Join(p.data, "server.key"), key))
+	for _, statement := range []string{"ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()"} {
+		if err == nil {
+			err = p.Exec(ctx, "postgres", statement)
+		}
+	}
+	return err
 }
 
 func appendTo(path, text string) error {

@@ -24,7 +24,7 @@ import (
 // https://www.cockroachlabs.com/docs/stable/functions-and-operators
 var functions = set(
 	"array_agg", "cardinality", "clock_timestamp", "count", "extract", "greatest", "nextval", "octet_length",
-	"substring", "sum", "unnest",
+	"set_config", "substring", "sum", "unnest",
 )
 
 // columnTypes are the types that both have under one name. INT8 is written out:

@@ -96,7 +96,11 @@ func poolSettings(opts Options) (*pgxpool.Config, error) {
 		if err != nil {
 			return err
 		}
-		return found.check() // a failover may have led to another server
+		if err := found.check(); err != nil { // a failover may have led to another server
+			return err
+		}
+		_, err = conn.Exec(ctx, sqlPlannerSettings)
+		return err
 	}
 	return settings, nil
 }

@@ -18,7 +18,7 @@ const (
 
 	// passInterval is the least time between two passes that nobody waits for,
 	// so that each finds more to do.
-	passInterval = 5 * time.Millisecond
+	passInterval = 10 * time.Millisecond
 
 	// heartbeat is how often the sequencer's lease is renewed.
 	heartbeat = time.Second

@@ -12,8 +12,9 @@ import (
 var statementFiles embed.FS
 
 var (
-	sqlPing           = statement("ping")
-	sqlServerSettings = statement("server_settings")
+	sqlPing            = statement("ping")
+	sqlServerSettings  = statement("server_settings")
+	sqlPlannerSettings = statement("planner_settings")
 
 	sqlSchemaPresent       = statement("schema_present")
 	sqlSchemaCreate        = statement("schema_create")

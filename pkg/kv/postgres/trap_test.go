@@ -250,15 +250,13 @@ func TestTrapCancelledCaller(t *testing.T) {
 	for range 4 {
 		first.Go(func() { _, _ = s.Apply(t.Context(), space, put("locked", "2"), kv.Identity{}) })
 	}
-	waiting := func(n int) {
-		eventually(t, 10*time.Second, "writes wait for the lock", func() bool {
-			var blocked int
-			err := conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
-				WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&blocked)
-			return err == nil && blocked >= n
-		})
-	}
-	waiting(1)
+	watch := connect(t, url) // a transaction sees the same activity all the time
+	eventually(t, 10*time.Second, "writes wait for the lock", func() bool {
+		var blocked int
+		err := watch.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&blocked)
+		return err == nil && blocked > 0
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan error, 1)
 	go func() {
