@@ -3,12 +3,13 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -X github.com/trivetkv/trivet/pkg/telemetry.version=$(VERSION)
 
 # Every module of go.work, as patterns that go test and the linter take.
-MODULES  := pkg services/api services/consumer cmd/trivet test
+MODULES  := pkg services/api services/consumer services/autoscaler cmd/trivet test
 PACKAGES := $(MODULES:%=./%/...)
 
 FUZZTIME ?= 60s
 ROUNDS   ?= 200
 ARGS     ?=
+SIMULATE ?= --seed 1,2,3,4,5 --startup 5s,25s,90s
 BACKENDS ?= embedded
 DURATION ?= 10m
 
@@ -44,8 +45,14 @@ lint: bin/golangci-lint ## hold the code against .golangci.yml
 bench: build ## measure the store beside etcd and webdis and print the ratios (ARGS=-quick)
 	$(GO) run ./test/bench $(ARGS)
 
+# Seeds from 100 on are for developing the policy; those below are for judging it.
+.PHONY: simulate
+simulate: bin/trivet ## try the autoscalers on all traces (SIMULATE="--seed 1 --startup 25s")
+	@mkdir -p out
+	nice -n 10 bin/trivet simulate --generate all $(SIMULATE) --rows out/simulate.json --report out/simulate.html
+
 .PHONY: build
-build: bin/trivet bin/trivet-api bin/trivet-consumer ## build the programs into bin/
+build: bin/trivet bin/trivet-api bin/trivet-consumer bin/trivet-autoscaler ## build the programs into bin/
 
 .PHONY: crash
 crash: bin/trivet ## kill the store under load and look for lost writes (ROUNDS=200)
@@ -64,13 +71,16 @@ clean: ## remove what was built; data stays
 	rm -rf bin out
 
 # Go's own cache knows what has changed, so the programs are always asked for.
-.PHONY: bin/trivet bin/trivet-api bin/trivet-consumer
+.PHONY: bin/trivet bin/trivet-api bin/trivet-consumer bin/trivet-autoscaler
 bin/trivet:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/trivet
 bin/trivet-api:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./services/api
 bin/trivet-consumer:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./services/consumer
+
+bin/trivet-autoscaler:
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./services/autoscaler
 
 bin/golangci-lint: tools/go.mod tools/go.sum
 	@echo "building the linter; this takes some minutes the first time"

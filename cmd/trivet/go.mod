@@ -81,6 +81,7 @@ require (
 	github.com/rivo/uniseg v0.4.7 // indirect
 	github.com/rogpeppe/go-internal v1.14.1 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
+	github.com/trivetkv/trivet/services/autoscaler v0.0.0
 	github.com/twitchyliquid64/golang-asm v0.15.1 // indirect
 	github.com/ugorji/go/codec v1.3.1 // indirect
 	go.mongodb.org/mongo-driver/v2 v2.5.0 // indirect
@@ -118,3 +119,5 @@ replace github.com/trivetkv/trivet/pkg => ../../pkg
 replace github.com/trivetkv/trivet/services/api => ../../services/api
 
 replace github.com/trivetkv/trivet/services/consumer => ../../services/consumer
+
+replace github.com/trivetkv/trivet/services/autoscaler => ../../services/autoscaler

@@ -143,7 +143,7 @@ func TestAProblemIsOneLineThatNamesTheVariable(t *testing.T) {
 		},
 		"no database": {
 			[]string{"TRIVET_DATABASE_URL="},
-			"TRIVET_DATABASE_URL: it is not set; expected a URL such as postgres://user:password@host/name or pebble:///var/lib/trivet",
+			"TRIVET_DATABASE_URL: it is not set; expected a URL such as postgres://host/name or pebble:///var/lib/trivet",
 		},
 		"connections": {
 			[]string{"TRIVET_DATABASE_CONNECTIONS=-1"},

@@ -10,9 +10,10 @@ import (
 const objectiveShare = 0.99
 
 // noiseDeviations is for how many standard deviations of a second's count there
-// has to be room: one second in four hundred is beyond
-// where there is no other room.
-const noiseDeviations = 2.8
+// has to be room: one second in seventy is beyond
+// where there is no other room, which there mostly is: pods come whole, and the
+// highest of the last minutes counts.
+const noiseDeviations = 2.2
 
 // staffing knows which rate a number of pods serves within the objective. It is
 // the exact form of the square-root rule: pods = load + β√load, where β follows
