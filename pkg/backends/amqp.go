@@ -40,7 +40,20 @@ func openAMQP(u config.URL, o *opening) (broker.Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return queue, nil
+	return subscribedBroker{queue}, nil
+}
+
+// subscribedBroker names the variable in what a process that may not consume is
+// told.
+type subscribedBroker struct{ broker.Broker }
+
+// Subscribe implements broker.Broker.
+func (b subscribedBroker) Subscribe(h broker.Handler) (broker.Subscription, error) {
+	s, err := b.Broker.Subscribe(h)
+	if err != nil {
+		return nil, fmt.Errorf("TRIVET_BROKER_URL: %w", err)
+	}
+	return s, nil
 }
 
 func amqpOptions(u *url.URL) (amqp.Options, error) {

@@ -15,7 +15,8 @@ import (
 type part struct {
 	name   string
 	server *testserver.Server
-	cache  bool // what it has may be lost, so reads may be older for a while
+	cache  bool
+	reader bool // of the cache
 
 	// spared are what goes on while the part is away.
 	sparedWrites, sparedAsync, sparedReads bool
@@ -28,10 +29,10 @@ func parts(i *installation.Installation) []part {
 		{name: "RabbitMQ", server: i.RabbitMQ.Server, sparedWrites: true, sparedReads: true},
 	}
 	for n, p := range i.APIs {
-		all = append(all, part{name: fmt.Sprint("api ", n+1), server: p.Server, sparedWrites: true, sparedAsync: true, sparedReads: true})
+		all = append(all, part{name: fmt.Sprint("api ", n+1), server: p.Server, reader: true, sparedWrites: true, sparedAsync: true, sparedReads: true})
 	}
 	for n, p := range i.Consumers {
-		all = append(all, part{name: fmt.Sprint("consumer ", n+1), server: p.Server, sparedWrites: true, sparedAsync: true, sparedReads: true})
+		all = append(all, part{name: fmt.Sprint("consumer ", n+1), server: p.Server, reader: true, sparedWrites: true, sparedAsync: true, sparedReads: true})
 	}
 	return all
 }
@@ -43,6 +44,11 @@ const (
 	killed kind = "killed"
 	paused kind = "paused"
 )
+
+// partedFromCache tells whether a fault leaves a process that does not reach the
+// cache, so that reads may be older for a while: one that is stopped and goes on
+// has been cut off from it like any other.
+func (p part) partedFromCache(k kind) bool { return p.cache || p.reader && k == paused }
 
 // strike takes a part away for a time and gives it back. It returns when the
 // part serves again.

@@ -23,7 +23,7 @@ func main() {
 	flag.StringVar(&cfg.bin, "bin", "bin", "directory of the programs")
 	flag.DurationVar(&cfg.duration, "duration", 10*time.Minute, "how long faults happen; every part has its turn in any case")
 	flag.DurationVar(&cfg.away, "away", 3*time.Second, "for how long a part is away, on average")
-	flag.Uint64Var(&cfg.seed, "seed", uint64(time.Now().UnixNano()), "of the order of the faults") //nolint:gosec // any number does
+	flag.Uint64Var(&cfg.seed, "seed", uint64(time.Now().UnixNano()), "of the order of the faults")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -150,12 +150,13 @@ func (r *runner) strikeAll(ctx context.Context, l *load) error {
 func (r *runner) strike(ctx context.Context, l *load, p part, k kind) error {
 	fault := fmt.Sprintf("%s %s", p.name, k)
 	away := r.away/2 + time.Duration(r.rng.Int64N(int64(r.away)))
-	if p.cache {
+	parted := p.partedFromCache(k)
+	if parted {
 		r.cacheLeaves()
 	}
 	before := l.progress()
 	err := p.strike(ctx, k, away)
-	if p.cache {
+	if parted {
 		r.cacheReturns()
 	}
 	if err != nil {
@@ -214,8 +215,8 @@ func (r *runner) cacheReturns() {
 	r.cacheAway[len(r.cacheAway)-1].end = time.Now()
 }
 
-// allowance is how old an answer of the shared cache may be: nothing, unless
-// the cache was away lately.
+// allowance is how old an answer of the shared cache may be: nothing, unless a
+// process and the cache were parted lately.
 func (r *runner) allowance(began time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -29,7 +29,7 @@ var errForeign = errors.New("it is no message of this broker")
 func encode(m broker.Message, publishedAt time.Time) []byte {
 	data := make([]byte, 0, messageHead+2*binary.MaxVarintLen32+len(m.ID)+len(m.Key)+len(m.Body))
 	data = append(data, messageForm)
-	data = binary.BigEndian.AppendUint64(data, uint64(publishedAt.UnixMicro())) //nolint:gosec // read back as it was
+	data = binary.BigEndian.AppendUint64(data, uint64(publishedAt.UnixMicro()))
 	data = binary.AppendUvarint(data, uint64(len(m.ID)))
 	data = append(data, m.ID...)
 	data = binary.AppendUvarint(data, uint64(len(m.Key)))
@@ -45,7 +45,7 @@ func decode(data []byte) (m broker.Message, publishedAt time.Time, err error) {
 	rest := data[messageHead:]
 	for _, field := range []*string{&m.ID, &m.Key} {
 		n, width := binary.Uvarint(rest)
-		if width <= 0 || n > uint64(len(rest)-width) {
+		if width <= 0 || n > uint64(len(rest)-width) { //nolint:gosec // width is at most what rest has
 			return broker.Message{}, time.Time{}, errForeign
 		}
 		end := width + int(n) //nolint:gosec // within rest

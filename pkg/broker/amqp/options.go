@@ -69,6 +69,12 @@ type Options struct {
 	// again. Default 10 s.
 	ConfirmTimeout time.Duration
 
+	// AwayTimeout is for how long after the server has gone away, or has begun to
+	// take nothing, calls of Publish wait for it. Later ones fail at once, so
+	// that a server that is away for long does not fill its callers with calls
+	// that wait. Default 2 s.
+	AwayTimeout time.Duration
+
 	// DialTimeout bounds an attempt to connect. Default 4 s.
 	DialTimeout time.Duration
 
@@ -109,6 +115,7 @@ func (o Options) withDefaults() (Options, error) {
 	orDefault(&o.Prefetch, 64)
 	orDefault(&o.Window, 1000)
 	orDefault(&o.ConfirmTimeout, 10*time.Second)
+	orDefault(&o.AwayTimeout, 2*time.Second)
 	orDefault(&o.DialTimeout, 4*time.Second)
 	orDefault(&o.ReconnectMin, 50*time.Millisecond)
 	orDefault(&o.ReconnectMax, time.Second)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rabbitmq/amqp091-go"
@@ -16,12 +17,19 @@ import (
 // deleted.
 var errUnroutable = errors.New("no queue on RabbitMQ takes the message")
 
+// errAway is what calls get that would have to wait for too long.
+var errAway = errors.New("RabbitMQ is away, or takes no messages")
+
 // publisher publishes what concurrent callers hand to its one goroutine, which
 // alone uses the channel. A caller waits for its own confirms.
 type publisher struct {
 	broker *Broker
 	calls  chan *publication
 	done   chan struct{}
+
+	// away is since when nothing is published, nanoseconds since 1970; 0 while
+	// something is.
+	away atomic.Int64
 }
 
 // publication is what a call of Publish has published in one session.
@@ -70,20 +78,51 @@ func (p *publisher) publish(ctx context.Context, messages []outgoing) error {
 	}
 	for len(messages) > 0 {
 		call := &publication{ctx: ctx, messages: messages, written: make(chan struct{})}
-		select {
-		case p.calls <- call:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-p.broker.closing.Done():
-			return broker.ErrClosed
+		err := p.hand(ctx, call)
+		if err != nil {
+			return err
 		}
-		var err error
 		if messages, err = call.await(); err != nil {
 			return err
 		}
 		p.broker.metrics.republished.Add(float64(len(messages)))
 	}
 	return nil
+}
+
+// hand gives a call to the publisher's goroutine.
+func (p *publisher) hand(ctx context.Context, call *publication) error {
+	patience := time.NewTimer(p.patience())
+	defer patience.Stop()
+	select {
+	case p.calls <- call:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.broker.closing.Done():
+		return broker.ErrClosed
+	case <-patience.C:
+		return errAway
+	}
+}
+
+// patience is how long a call may wait.
+func (p *publisher) patience() time.Duration {
+	o := p.broker.options
+	since := p.away.Load()
+	if since == 0 {
+		return o.AwayTimeout
+	}
+	return max(o.AwayTimeout-time.Since(time.Unix(0, since)), 0)
+}
+
+// setAway notes whether something is published.
+func (p *publisher) setAway(away bool) {
+	if !away {
+		p.away.Store(0)
+		return
+	}
+	p.away.CompareAndSwap(0, time.Now().UnixNano())
 }
 
 // await waits for the confirms, and gives the messages of which the session
@@ -119,6 +158,7 @@ func (p *publisher) wait() { <-p.done }
 // run goes from session to session until the broker closes.
 func (p *publisher) run(s *session) {
 	b := p.broker
+	told := ""
 	for failures := 0; ; {
 		if s != nil {
 			p.serve(s)
@@ -135,21 +175,25 @@ func (p *publisher) run(s *session) {
 		ctx, cancel := context.WithTimeout(b.closing, b.options.ConfirmTimeout)
 		s, err = within(ctx, conn, func() (*session, error) { return p.open(conn) })
 		cancel()
-		if failures++; err == nil {
-			failures = 0
-		} else if b.closing.Err() == nil {
+		if err == nil {
+			failures, told = 0, ""
+			continue
+		}
+		if failures++; err.Error() != told && b.closing.Err() == nil {
+			told = err.Error()
 			b.options.Logger.Error("publishing to RabbitMQ is not possible; trying again", "error", err)
 		}
 	}
 }
 
 // serve writes publications until the session ends. While the server has an
-// alarm it reads nothing, so callers wait for as long as their contexts let
-// them.
+// alarm it reads nothing, so callers wait.
 func (p *publisher) serve(s *session) {
+	defer p.setAway(true)
 	for {
 		calls := p.calls
-		if s.conn.alarm.Load() {
+		alarm := s.conn.alarm.Load()
+		if p.setAway(alarm); alarm {
 			calls = nil
 		}
 		select {
