@@ -50,7 +50,10 @@ func classify(err error) failure {
 		return classifyCode(pg.Code)
 	}
 	var connect *pgconn.ConnectError
+	var own *kv.Error
 	switch {
+	case errors.As(err, &own):
+		return failureFinal
 	case errors.As(err, &connect), pgconn.SafeToRetry(err):
 		return failureUnsent
 	case errors.Is(err, errOwn):

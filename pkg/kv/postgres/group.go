@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -34,9 +35,10 @@ type request struct {
 	wanted map[address]bool // keys to lock, and whether their values are needed
 	names  []claim
 
-	run  func(*builder) error
-	err  error
-	done chan struct{} // closed when err stands
+	run      func(*builder) error
+	claiming atomic.Bool // it may be waiting for another with one of its names
+	err      error
+	done     chan struct{} // closed when err stands
 }
 
 // claim is a name that a request is made under.
@@ -168,6 +170,13 @@ func newWork(id []byte, group []*request) *work {
 	return w
 }
 
+// claiming notes whether the group may be waiting for its names.
+func (w *work) claiming(is bool) {
+	for _, r := range w.group {
+		r.claiming.Store(is)
+	}
+}
+
 // columns gives addresses as the arrays that statements take.
 func columns(rows []address) (namespaces, keys [][]byte) {
 	namespaces, keys = make([][]byte, len(rows)), make([][]byte, len(rows))
@@ -221,7 +230,15 @@ func (s *Store) load(ctx context.Context, conn *pgx.Conn, w *work) (*builder, er
 		for i := range w.names {
 			ids[i], owners[i], hashes[i] = w.names[i].id[:], []byte(w.names[i].ns), w.names[i].hash[:]
 		}
-		batch.Queue(sqlClaimWrites, ids, owners, hashes, s.clock()).Query(b.scanClaims)
+		batch.Queue(sqlClaimWrites, ids, owners, hashes, s.clock()).Query(func(rows pgx.Rows) error {
+			err := b.scanClaims(rows)
+			if err == nil {
+				w.claiming(false)
+			}
+			return err
+		})
+		w.claiming(true)
+		defer w.claiming(false)
 		batch.Queue(sqlRecords, ids, s.clock()).Query(b.scanRecords)
 	}
 	if len(w.keys) > 0 {
@@ -234,6 +251,9 @@ func (s *Store) load(ctx context.Context, conn *pgx.Conn, w *work) (*builder, er
 		return row.Scan(&b.now, &b.head, &b.floor, &settled, &floorAt)
 	})
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
+		if first := w.group[0]; first.alone && first.claiming.Load() && classify(err) == failureTimeout {
+			return nil, errInProgress
+		}
 		return nil, err
 	}
 	if !claimed {

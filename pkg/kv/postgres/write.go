@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/trivetkv/trivet/pkg/kv"
@@ -198,6 +199,9 @@ func (s *Store) commit(ctx context.Context, r *request) error {
 	case <-r.done:
 		return r.err
 	case <-ctx.Done():
+		if r.alone && r.claiming.Load() && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return errInProgress // it has waited for another with its name until now
+		}
 		return ctx.Err()
 	}
 }
