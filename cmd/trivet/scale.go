@@ -52,6 +52,9 @@ func (t *terminal) scaleCommand() *cobra.Command {
 
 Orders need its token in TRIVET_AUTOSCALER_CLIENT_TOKEN. They are annotations of
 the Deployment: they outlive the autoscaler and hold for all its replicas.`,
+		Example: `  trivet scale status
+  trivet scale set trivet-api 12
+  trivet scale auto trivet-api`,
 	}
 	cmd.PersistentFlags().String("autoscaler", "", "URL of the autoscaler (TRIVET_AUTOSCALER_URL; default http://localhost:8080)")
 	cmd.AddCommand(
@@ -68,7 +71,9 @@ func (t *terminal) scaleStatusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the latest decision for each workload",
-		Args:  cobra.NoArgs,
+		Example: `  trivet scale status
+  trivet scale status -o json`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			body, err := t.askAutoscaler(cmd, http.MethodGet, "/decisions", nil)
 			if err != nil {
@@ -101,9 +106,10 @@ func (t *terminal) scaleStatusCommand() *cobra.Command {
 
 func (t *terminal) scaleAdviseCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "advise WORKLOAD",
-		Short: "Show which requests and limits would have sufficed, as JSON",
-		Args:  cobra.ExactArgs(1),
+		Use:     "advise WORKLOAD",
+		Short:   "Show which requests and limits would have sufficed, as JSON",
+		Example: "  trivet scale advise trivet-api",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			body, err := t.askAutoscaler(cmd, http.MethodGet, "/advice/"+url.PathEscape(args[0]), nil)
 			if err != nil {
@@ -121,9 +127,10 @@ func (t *terminal) scaleAdviseCommand() *cobra.Command {
 
 func (t *terminal) scaleSetCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "set WORKLOAD REPLICAS",
-		Short: "Fix a workload's size until `trivet scale auto`",
-		Args:  cobra.ExactArgs(2),
+		Use:     "set WORKLOAD REPLICAS",
+		Short:   "Fix a workload's size until trivet scale auto",
+		Example: "  trivet scale set trivet-api 12",
+		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			size, err := strconv.Atoi(args[1])
 			if err != nil || size < 0 {
@@ -136,9 +143,10 @@ func (t *terminal) scaleSetCommand() *cobra.Command {
 
 func (t *terminal) scaleOrderCommand(action, short string) *cobra.Command {
 	return &cobra.Command{
-		Use:   action + " WORKLOAD",
-		Short: short,
-		Args:  cobra.ExactArgs(1),
+		Use:     action + " WORKLOAD",
+		Short:   short,
+		Example: "  trivet scale " + action + " trivet-api",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.orderScale(cmd, args[0], map[string]any{"action": action})
 		},
