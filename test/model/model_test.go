@@ -51,7 +51,7 @@ func TestCacheProtocol(t *testing.T) {
 	} {
 		// One after another: each takes up to half a GB.
 		t.Run("variant "+variant, func(t *testing.T) {
-			args := append([]string{bounds}, strings.Fields(variant)...)
+			args := append([]string{"cache", bounds}, strings.Fields(variant)...)
 			out, err := exec.CommandContext(t.Context(), "../../docs/model/check", args...).CombinedOutput()
 			if err != nil {
 				t.Fatalf("check: %v\n%s", err, out)

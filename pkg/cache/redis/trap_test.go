@@ -71,7 +71,7 @@ func (p *process) sees(t *testing.T, want kv.Version) {
 func TestStampede(t *testing.T) {
 	t.Parallel()
 	d, db := trapped(t)
-	if _, err := db.Store.Apply(t.Context(), space, kv.Operation{Kind: kv.KindPut, Key: "k"}, kv.Identity{}); err != nil {
+	if _, err := db.Apply(t.Context(), space, kv.Operation{Kind: kv.KindPut, Key: "k"}, kv.Identity{}); err != nil {
 		t.Fatal(err)
 	}
 	goOn := make(chan struct{})
