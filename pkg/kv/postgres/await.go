@@ -111,6 +111,8 @@ func (f *follower) look(ctx context.Context) error {
 	if len(namespaces) == 0 {
 		return nil
 	}
+	ctx, cancel := f.store.bounded(ctx)
+	defer cancel()
 	rows, err := f.store.pool.Query(ctx, sqlChangedNamespaces, namespaces, positions)
 	if err != nil {
 		return err

@@ -171,7 +171,9 @@ func (s *Store) read(ctx context.Context, what string, query func(context.Contex
 		return err
 	}
 	for attempt := 0; ; attempt++ {
-		err := query(ctx)
+		limited, cancel := s.bounded(ctx)
+		err := query(limited)
+		cancel()
 		if err == nil {
 			return nil
 		}
@@ -180,6 +182,10 @@ func (s *Store) read(ctx context.Context, what string, query func(context.Contex
 		}
 		if s.life.Err() != nil {
 			return errClosed
+		}
+		if errors.Is(limited.Err(), context.DeadlineExceeded) {
+			s.metrics.failed(what, err)
+			return &kv.Error{Code: kv.CodeTimeout, Detail: "the database took too long", Cause: err}
 		}
 		var own *kv.Error
 		kind := classify(err)
@@ -194,6 +200,12 @@ func (s *Store) read(ctx context.Context, what string, query func(context.Contex
 	}
 }
 
+// bounded limits one call of the database, which may not answer at all: a
+// connection across a network that is gone ends with nothing else.
+func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.opts.ConnectTimeout+s.opts.StatementTimeout)
+}
+
 // persist makes attempts to commit until the outcome is known or no attempt
 // may be made any more. An attempt that follows one whose outcome is open has
 // to find out whether that one succeeded.
@@ -201,7 +213,7 @@ func (s *Store) persist(asked time.Time, attempt func(context.Context) error) er
 	last := asked.Add(s.opts.WriteTimeout - s.opts.ConnectTimeout - s.opts.StatementTimeout)
 	conflicts := 0
 	for n := 0; ; n++ {
-		ctx, cancel := context.WithTimeout(s.life, s.opts.ConnectTimeout+s.opts.StatementTimeout)
+		ctx, cancel := s.bounded(s.life)
 		err := attempt(ctx)
 		cancel()
 		if err == nil {

@@ -36,6 +36,8 @@ func (l *lease) fresh() bool {
 
 // renew takes the lease, or keeps it, and tells whether this process has it.
 func (l *lease) renew(ctx context.Context) (bool, error) {
+	ctx, cancel := l.store.bounded(ctx)
+	defer cancel()
 	asked := time.Since(l.base) // before the database's own count begins
 	var name string
 	err := l.store.pool.QueryRow(ctx, sqlAcquireLease, l.name, l.store.holder, micros(leaseTime)).Scan(&name)

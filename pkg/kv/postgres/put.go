@@ -171,9 +171,16 @@ func (s *Store) sendPuts(ctx context.Context, id []byte, args []any, batch []*pu
 	if err != nil || written == len(batch) {
 		return err
 	}
-	_, err = s.collectPuts(ctx, batch, sqlPutOutcome, id)
+	written, err = s.collectPuts(ctx, batch, sqlPutOutcome, id)
+	if err == nil && written != len(batch) {
+		return errForgotten
+	}
 	return err
 }
+
+// errForgotten is the answer to a flush whose changes were past retention before
+// they could be read.
+var errForgotten = &kv.Error{Code: kv.CodeUnavailable, Detail: "the connection to the database was lost; the write may have been made"}
 
 // collectPuts sets the results of a batch from the rows of a query, and gives
 // their number.

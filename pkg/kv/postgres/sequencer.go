@@ -112,6 +112,8 @@ type logHead struct {
 }
 
 func (q *sequencer) readHead(ctx context.Context) (logHead, error) {
+	ctx, cancel := q.store.bounded(ctx)
+	defer cancel()
 	var head logHead
 	var lag int64
 	if err := q.store.pool.QueryRow(ctx, sqlHead).Scan(&head.position, &lag); err != nil {
