@@ -173,6 +173,30 @@ func TestSettingsThatCannotWork(t *testing.T) {
 	}
 }
 
+// TestAConsumerThatMayNotConsume may publish, which is enough for an api.
+func TestAConsumerThatMayNotConsume(t *testing.T) {
+	t.Parallel()
+	api, consumer := build(t, "./services/api"), build(t, "./services/consumer")
+	rabbit, database := testserver.SharedRabbitMQ(t), testserver.PostgresURL(t)
+	settings := map[string]string{"TRIVET_CACHE_URL": "none", "TRIVET_BROKER_URL": rabbit.URL() + "?declare=true&queue=writable"}
+	prepare(t, api, settings, database)
+	for _, args := range [][]string{
+		{"add_user", "writer", "secret"},
+		{"set_permissions", "writer", "", ".*", ""},
+	} {
+		run(t, func(ctx context.Context) error { return rabbit.Ctl(ctx, args...) })
+	}
+	settings["TRIVET_BROKER_URL"] = with(t, rabbit.URL()+"?queue=writable", signIn("writer", "secret"))
+	prepare(t, api, settings, database)
+	settings["TRIVET_DATABASE_URL"] = database
+	ctx, cancel := context.WithTimeout(t.Context(), 3*within)
+	defer cancel()
+	out, err := command(ctx, consumer, settings).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "TRIVET_BROKER_URL: consume from RabbitMQ: ") || !strings.Contains(string(out), "refused for user 'writer'") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func run(t *testing.T, do func(ctx context.Context) error) {
 	t.Helper()
 	if err := do(t.Context()); err != nil {

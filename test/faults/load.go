@@ -27,6 +27,12 @@ const (
 	attemptTimeout = time.Second
 )
 
+// failure is an attempt that was not answered, or not with what was asked for.
+type failure struct {
+	endpoint string
+	err      error
+}
+
 // endpoint is an api, as a caller of it sees it.
 type endpoint struct {
 	name  string
@@ -67,6 +73,8 @@ type load struct {
 	ledger    *ledger
 	endpoints []*endpoint
 	tally     tally
+	timeout   time.Duration // of an attempt
+	failed    func(failure) // nil: it is not told
 
 	// allowance is how much older than the last acknowledged write a shared
 	// read may be that began at a time.
@@ -86,7 +94,7 @@ func (l *load) write(ctx context.Context, op kv.Operation, async bool) bool {
 		if async {
 			c = e.async
 		}
-		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+		attempt, cancel := context.WithTimeout(ctx, l.timeout)
 		_, err := c.Apply(attempt, namespace, op, id)
 		cancel()
 		switch {
@@ -99,7 +107,14 @@ func (l *load) write(ctx context.Context, op kv.Operation, async bool) bool {
 			return false
 		}
 		l.tally.retries.Add(1)
+		l.tell(e, err)
 		pause(ctx, 20*time.Millisecond)
+	}
+}
+
+func (l *load) tell(e *endpoint, err error) {
+	if l.failed != nil {
+		l.failed(failure{e.name, err})
 	}
 }
 
@@ -170,7 +185,7 @@ func (l *load) read(ctx context.Context, key string, strong bool) {
 	if strong {
 		opts.Consistency = kv.Strong
 	}
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	began := time.Now()
 	entry, err := e.sync.Get(attempt, namespace, key, opts)
@@ -179,6 +194,7 @@ func (l *load) read(ctx context.Context, key string, strong bool) {
 			l.ledger.violate("%s answered a read of %s with %v", e.name, key, err)
 		}
 		l.tally.failedReads.Add(1)
+		l.tell(e, err)
 		return
 	}
 	number, err := numberOf(entry.Value)

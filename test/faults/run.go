@@ -76,7 +76,7 @@ type runner struct {
 type window struct{ begin, end time.Time }
 
 func (r *runner) run(ctx context.Context) error {
-	l := &load{ledger: newLedger(), allowance: r.allowance}
+	l := &load{ledger: newLedger(), timeout: attemptTimeout, allowance: r.allowance}
 	r.report.load = l
 	var watchers []*watcher
 	for n, p := range r.installation.APIs {
@@ -150,7 +150,7 @@ func (r *runner) strikeAll(ctx context.Context, l *load) error {
 func (r *runner) strike(ctx context.Context, l *load, p part, k kind) error {
 	fault := fmt.Sprintf("%s %s", p.name, k)
 	away := r.away/2 + time.Duration(r.rng.Int64N(int64(r.away)))
-	parted := p.partedFromCache(k)
+	parted := p.partsFromCache(k)
 	if parted {
 		r.cacheLeaves()
 	}

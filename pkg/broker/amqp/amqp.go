@@ -120,28 +120,33 @@ func (b *Broker) Stats(ctx context.Context) (broker.Stats, error) {
 	return stats, nil
 }
 
-// countPartition counts what is in a queue and in this process. When a message
-// came from one to the other meanwhile, it counts again.
+// countTries is how often a partition is counted from which messages come to
+// this process meanwhile. Where they never stop, the sum may be off by some.
+const countTries = 3
+
+// countPartition counts what is in a queue and in this process.
 func (b *Broker) countPartition(v *view, s *subscription, i int, stats *broker.Stats) error {
-	for {
-		held := holding{}
-		if s != nil {
-			held = s.consumers[i].window.count()
-		}
-		q, err := v.queue(b.topology.queue(i))
+	ready, held := 0, holding{}
+	for range countTries {
+		before := held.arrived
+		q, err := s.look(v, b.topology.queue(i), i)
 		if err != nil {
 			return err
 		}
-		if s != nil && s.consumers[i].window.count().arrived != held.arrived {
-			continue
+		ready = q.Messages
+		if s == nil {
+			break
 		}
-		stats.Ready += int64(q.Messages + held.waiting)
-		stats.Unsettled += int64(held.unsettled)
-		if !held.oldest.IsZero() {
-			stats.OldestAge = max(stats.OldestAge, b.options.Now().Sub(held.oldest))
+		if held = s.consumers[i].window.count(); held.arrived == before {
+			break
 		}
-		return nil
 	}
+	stats.Ready += int64(ready + held.waiting)
+	stats.Unsettled += int64(held.unsettled)
+	if !held.oldest.IsZero() {
+		stats.OldestAge = max(stats.OldestAge, b.options.Now().Sub(held.oldest))
+	}
+	return nil
 }
 
 // Subscribe starts delivery to the handler, which is called for several

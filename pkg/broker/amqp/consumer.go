@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +45,9 @@ type consumer struct {
 
 	window  window
 	arrived chan struct{} // has a token when the window may have more
+
+	calls   sync.Mutex       // one call waits for the server's answer at a time
+	channel *amqp091.Channel // nil: it does not consume
 
 	handOver chan struct{} // has a token when the partition is to be left to another process
 	handled  atomic.Int64  // messages since the start
@@ -91,15 +95,7 @@ func (c *consumer) session() error {
 	if err != nil {
 		return err
 	}
-	ch, err := conn.Channel()
-	if err != nil {
-		return reply(err)
-	}
-	defer conn.closeChannel(ch)
-	if err := ch.Qos(c.prefetch, 0, false); err != nil {
-		return reply(err)
-	}
-	deliveries, err := ch.Consume(c.queue, "", false, false, false, false, nil)
+	ch, deliveries, err := c.open(conn)
 	if err != nil {
 		return reply(err)
 	}
@@ -110,9 +106,57 @@ func (c *consumer) session() error {
 		c.receive(deliveries, suspect)
 	}()
 	err = c.work(ch, received, suspect)
-	conn.closeChannel(ch)
+	c.end(conn, ch)
 	<-received
 	return err
+}
+
+// open begins to consume. Nobody looks at the queue meanwhile: messages may be
+// on their way here.
+func (c *consumer) open(conn *connection) (*amqp091.Channel, <-chan amqp091.Delivery, error) {
+	c.calls.Lock()
+	defer c.calls.Unlock()
+	ch, err := conn.Channel()
+	if err != nil {
+		return nil, nil, err
+	}
+	var deliveries <-chan amqp091.Delivery
+	if err = ch.Qos(c.prefetch, 0, false); err == nil {
+		deliveries, err = ch.Consume(c.queue, "", false, false, false, false, nil)
+	}
+	if err != nil {
+		conn.closeChannel(ch)
+		return nil, nil, err
+	}
+	c.channel = ch
+	return ch, deliveries, nil
+}
+
+// end closes the channel, after the call that may be waiting on it; a server
+// that does not answer that one is left.
+func (c *consumer) end(conn *connection, ch *amqp091.Channel) {
+	timer := time.AfterFunc(farewell, conn.cut)
+	defer timer.Stop()
+	c.calls.Lock()
+	defer c.calls.Unlock()
+	c.channel = nil
+	conn.closeChannel(ch)
+}
+
+// look asks for the queue on the channel on which its messages come. The server
+// answers a second question behind everything that it had on the way when it
+// answered the first one, so that nothing is between the queue and the window.
+func (c *consumer) look() (q amqp091.Queue, ok bool) {
+	c.calls.Lock()
+	defer c.calls.Unlock()
+	if c.channel == nil || c.channel.IsClosed() {
+		return q, false
+	}
+	q, err := c.channel.QueueDeclarePassive(c.queue, true, false, false, false, nil)
+	if err == nil {
+		_, err = c.channel.QueueDeclarePassive(c.queue, true, false, false, false, nil)
+	}
+	return q, err == nil
 }
 
 // receive fills the window, whose size the prefetch bounds, until the channel

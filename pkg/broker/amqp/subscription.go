@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/rabbitmq/amqp091-go"
+
 	"github.com/trivetkv/trivet/pkg/broker"
 )
 
@@ -71,4 +73,14 @@ func (s *subscription) abort() {
 	s.stop()
 	s.cut()
 	<-s.done
+}
+
+// look asks for a partition's queue, by way of the consumer where there is one.
+func (s *subscription) look(v *view, queue string, partition int) (amqp091.Queue, error) {
+	if s != nil {
+		if q, ok := s.consumers[partition].look(); ok {
+			return q, nil
+		}
+	}
+	return v.queue(queue)
 }
