@@ -40,7 +40,7 @@ type Spec struct {
 
 // How long a server may take to start and to stop.
 const (
-	startTimeout = 60 * time.Second
+	startTimeout = 3 * time.Minute // on a machine that has much else to do
 	stopTimeout  = 20 * time.Second
 )
 

@@ -3,5 +3,6 @@
 // CockroachDB's own parser, and may use only functions and types of a list.
 //
 // It is a module of its own, since the parser wants other versions of what the
-// workspace uses. Run it with GOWORK=off.
+// workspace uses: run it with GOWORK=off, and with -count=1, since the go command
+// does not see when files of another module have changed.
 package sqlcheck
