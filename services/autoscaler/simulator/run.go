@@ -212,3 +212,6 @@ func (h *histogram) quantile(share float64) float64 {
 	}
 	return float64(len(h.counts)) / 1000
 }
+
+// Counts are the requests by second.
+func (a *Arrivals) Counts() []uint32 { return a.counts }
