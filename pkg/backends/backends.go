@@ -138,18 +138,24 @@ func Open(cfg config.Backends, opts Options) (*Backends, error) {
 	}
 	measured := telemetry.InstrumentStore(b.database, opts.Registerer)
 	b.Maintainer = measured
-	b.Store = b.behindCache(measured, opts)
+	b.Store = b.behindCache(measured, o)
 	return b, nil
 }
 
-// behindCache puts the cache in front of the database, where there is one.
-func (b *Backends) behindCache(store kv.Store, opts Options) kv.Store {
+// behindCache puts the cache in front of the database, where there is one. One
+// that processes share has a small one of this process in front of it.
+func (b *Backends) behindCache(store kv.Store, o *opening) kv.Store {
 	if b.shared.Cache == nil {
 		return store
 	}
-	return cached.New(store, telemetry.InstrumentCache(b.shared.Cache, opts.Registerer), cached.Options{
-		OnLoss:  b.shared.cover,
-		Metrics: opts.Registerer,
+	processBytes := int64(o.settings.ProcessCache)
+	if b.shared.cover == nil {
+		processBytes = 0
+	}
+	return cached.New(store, telemetry.InstrumentCache(b.shared.Cache, o.Registerer), cached.Options{
+		OnLoss:       b.shared.cover,
+		ProcessBytes: processBytes,
+		Metrics:      o.Registerer,
 	})
 }
 

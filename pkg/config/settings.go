@@ -38,6 +38,7 @@ type Backends struct {
 	Broker   URL `env:"TRIVET_BROKER_URL" envDefault:"none" doc:"The broker of asynchronous writes: \"amqp://USER:PASSWORD@HOST/VHOST\" (amqps with TLS), \"jetstream:///DIRECTORY\", embedded, or \"none\": then writes are synchronous whatever they prefer. \"trivet run\" keeps one under its data directory unless told otherwise."`
 
 	DatabaseConnections int           `env:"TRIVET_DATABASE_CONNECTIONS" envDefault:"0" doc:"The most connections of this process to PostgreSQL. 0: a fifth of what the server allows, from 4 to 64."`
+	ProcessCache        Bytes         `env:"TRIVET_PROCESS_CACHE_SIZE" envDefault:"32MiB" doc:"How much each process keeps in memory in front of a cache that processes share, for reads with max-age. 0: nothing."`
 	CacheBound          time.Duration `env:"TRIVET_CACHE_BOUND" envDefault:"3s" doc:"How much older than the last acknowledged write an answer may be after Redis has lost its state. The same for all processes."`
 }
 
