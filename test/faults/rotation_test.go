@@ -141,8 +141,15 @@ func rotations(i *installation.Installation) []rotation {
 						return err
 					}
 				}
-				return i.Postgres.Exec(ctx, "postgres", fmt.Sprintf(
-					"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '%s' AND pid <> pg_backend_pid()", user))
+				// One after another, so that a statement which is repeated does not
+				// meet the next connection that has just ended.
+				mine := fmt.Sprintf("FROM pg_stat_activity WHERE usename = '%s' AND application_name = 'trivet'", user)
+				for i.Postgres.Exec(ctx, "postgres", "SELECT 1 / count(*) "+mine) == nil {
+					if err := i.Postgres.Exec(ctx, "postgres", "SELECT pg_terminate_backend(pid) "+mine+" LIMIT 1"); err != nil {
+						return err
+					}
+				}
+				return nil
 			},
 			func(ctx context.Context, user string) error {
 				return i.Postgres.Exec(ctx, "postgres", fmt.Sprintf("SELECT 1 / count(*) FROM pg_stat_activity WHERE usename = '%s'", user))
