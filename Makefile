@@ -28,7 +28,8 @@ run-servers: build
 
 .PHONY: test
 test: race-compiler budgets ## run the tests of every module with the race detector, and the budgets
-	CGO_ENABLED=1 $(GO) test -race $(PACKAGES)
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PACKAGES)
+	cd test/sqlcheck && GOWORK=off $(GO) test -count=1 ./...
 
 # Budgets, of allocations and system calls on hot paths, hold without the race
 # detector only. One package at a time: they count what the machine does.
