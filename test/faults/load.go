@@ -24,7 +24,7 @@ const (
 
 	// attemptTimeout is how long a caller waits for an answer before it asks
 	// again, another api maybe, under the same write id.
-	attemptTimeout = time.Second
+	attemptTimeout = 500 * time.Millisecond
 )
 
 // failure is an attempt that was not answered, or not with what was asked for.
