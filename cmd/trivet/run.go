@@ -13,6 +13,7 @@ import (
 	"github.com/trivetkv/trivet/pkg/process"
 	"github.com/trivetkv/trivet/pkg/telemetry"
 	"github.com/trivetkv/trivet/services/api/service"
+	"github.com/trivetkv/trivet/services/autoscaler/embedded"
 	"github.com/trivetkv/trivet/services/consumer/worker"
 )
 
@@ -79,7 +80,8 @@ func (t *terminal) run(ctx context.Context, flags runFlags) error {
 	}
 	var api config.API
 	var users config.OIDC
-	if err := config.Load(environ, &api, &users, &settings.TLS, &settings.Admin, &settings.Backends, &settings.Process); err != nil {
+	var advice config.Adviser
+	if err := config.Load(environ, &api, &users, &advice, &settings.TLS, &settings.Admin, &settings.Backends, &settings.Process); err != nil {
 		return err
 	}
 	settings.Logger = telemetry.NewLogger(t.err, settings.Process.LogLevel, settings.Process.LogFormat)
@@ -109,7 +111,14 @@ func (t *terminal) run(ctx context.Context, flags runFlags) error {
 		if data, err = service.New(api, users, host); err != nil {
 			return err
 		}
-		return host.Start(ctx, "data API", data)
+		if err := host.Start(ctx, "data API", data); err != nil || !advice.Advise {
+			return err
+		}
+		adviser, err := embedded.New(embedded.Options{Metrics: host.Metrics, Registerer: host.Metrics, Logger: host.Logger})
+		if err != nil {
+			return err
+		}
+		return host.Start(ctx, "autoscaler's advice", adviser)
 	})
 	var variable *config.Error
 	if err != nil && !errors.As(err, &variable) {

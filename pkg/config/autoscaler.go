@@ -93,6 +93,11 @@ func (a *Autoscaler) Validate() error {
 	return nil
 }
 
+// Adviser says whether a process shows what the autoscaler would do.
+type Adviser struct {
+	Advise bool `env:"TRIVET_AUTOSCALER_ADVISE" envDefault:"true" doc:"\"true\" shows, in metrics and in the log, how many pods the load on this process would need. Nothing is changed."`
+}
+
 // AutoscalerClient says where "trivet scale" finds the autoscaler.
 type AutoscalerClient struct {
 	URL   string `env:"TRIVET_AUTOSCALER_URL" envDefault:"http://localhost:8080" doc:"URL of the autoscaler that \"trivet scale\" talks to; the flag --autoscaler wins over it."`

@@ -22,6 +22,7 @@ var sections = []section{
 	{"Backends", "Read by `trivet run`, the api and the consumer service.", &Backends{}},
 	{"Process", "Read by `trivet run` and every service.", &Process{}},
 	{"Autoscaler", "Read by the autoscaler.", &Autoscaler{}},
+	{"Autoscaler's advice", "Read by `trivet run`.", &Adviser{}},
 	{"Autoscaler's client", "Read by `trivet scale`. Flags win over variables.", &AutoscalerClient{}},
 	{"Client", "Read by `trivet kv` and the other commands that talk to a server. Flags win over variables, variables over the context in use.", &Client{}},
 }

@@ -240,7 +240,12 @@ func (c *Controller) remember(r Record) {
 		return
 	}
 	c.told = news
-	reason := "Kept"
+	// What is as it was is for those who look for it; so is the first look,
+	// which can tell no rates yet.
+	reason, level := "Kept", slog.LevelDebug
+	if r.Decision.Replicas != r.Decision.From || r.Decision.Reason == policy.ReasonBlind && len(c.records) > 1 {
+		level = slog.LevelInfo
+	}
 	switch {
 	case r.Applied:
 		reason = "Scaled"
@@ -249,9 +254,11 @@ func (c *Controller) remember(r Record) {
 	case r.Decision.Reason == policy.ReasonBlind:
 		reason = "Blind"
 	}
-	c.opts.Logger.Info(r.Explanation, "workload", c.opts.Name, "from", r.Decision.From, "to", r.Decision.Replicas,
+	c.opts.Logger.Log(context.Background(), level, r.Explanation, "workload", c.opts.Name, "from", r.Decision.From, "to", r.Decision.Replicas,
 		"reason", r.Decision.Reason, "applied", r.Applied, "not_applied", r.Why)
-	c.opts.Driver.Tell(reason, r.Explanation)
+	if level == slog.LevelInfo {
+		c.opts.Driver.Tell(reason, r.Explanation)
+	}
 }
 
 // Records gives the latest decisions, the oldest first.
