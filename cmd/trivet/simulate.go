@@ -138,7 +138,7 @@ func (f *simulateFlags) complete() (*simulator.Plan, error) {
 }
 
 func readTrace(name string) (*simulator.Trace, error) {
-	file, err := os.Open(name) //nolint:gosec // the file that the user names
+	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func writeTraces(dir string, plan *simulator.Plan) error {
 }
 
 func writeFile(name string, write func(io.Writer) error) error {
-	file, err := os.Create(name) //nolint:gosec // the file that the user names
+	file, err := os.Create(name)
 	if err != nil {
 		return err
 	}

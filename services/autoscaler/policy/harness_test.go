@@ -37,7 +37,7 @@ func newWorld(t *testing.T, change func(*policy.Config)) *world {
 	}
 	return &world{
 		t: t, policy: p, cfg: cfg, startup: 10, random: rand.New(rand.NewPCG(1, 2)), size: cfg.Min, readyAt: make([]int, cfg.Min),
-		second: int64(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC).Unix()),
+		second: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC).Unix(),
 	}
 }
 

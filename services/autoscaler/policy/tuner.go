@@ -123,7 +123,7 @@ func (t *tuner) stance() *stance { return &stances[t.chosen] }
 // become the smallest, in order.
 type lowest struct {
 	ticks  [lowestKept]int64
-	values [lowestKept]int32
+	values [lowestKept]int
 	head   int
 	length int
 }
@@ -132,7 +132,7 @@ const lowestKept = 256
 
 // add takes a value at a tick and gives the smallest within the window.
 func (l *lowest) add(tick int64, value, window int) int {
-	for l.length > 0 && l.values[(l.head+l.length-1)%lowestKept] >= int32(value) {
+	for l.length > 0 && l.values[(l.head+l.length-1)%lowestKept] >= value {
 		l.length--
 	}
 	if l.length == lowestKept {
@@ -140,11 +140,11 @@ func (l *lowest) add(tick int64, value, window int) int {
 		l.length--
 	}
 	last := (l.head + l.length) % lowestKept
-	l.ticks[last], l.values[last] = tick, int32(value)
+	l.ticks[last], l.values[last] = tick, value
 	l.length++
 	for l.ticks[l.head] < tick-int64(window) {
 		l.head = (l.head + 1) % lowestKept
 		l.length--
 	}
-	return int(l.values[l.head])
+	return l.values[l.head]
 }

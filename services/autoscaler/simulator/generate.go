@@ -44,7 +44,7 @@ func Generate(name string, days int, seed uint64) (*Trace, error) {
 	if !ok {
 		return nil, fmt.Errorf("no trace is called %q; there are %s", name, strings.Join(TraceNames(), ", "))
 	}
-	random := rand.New(rand.NewPCG(seed, hash(name)))
+	random := rand.New(rand.NewPCG(seed, hash(name))) //nolint:gosec // it has to be the same for a seed
 	return &Trace{Name: name, Step: 1, Requests: generate(days*secondsADay, random)}, nil
 }
 
@@ -81,8 +81,8 @@ func (d day) at(second int) float64 {
 }
 
 // wander multiplies by a slow random walk around 1, which no day repeats.
-func wander(rates []float64, random *rand.Rand, deviation float64) []float64 {
-	const correlation = 3600.0 // seconds
+func wander(rates []float64, random *rand.Rand) []float64 {
+	const correlation, deviation = 3600.0, 0.05 // seconds; share of the load
 	x, keep := 0., math.Exp(-60/correlation)
 	for t := range rates {
 		if t%60 == 0 {
@@ -101,7 +101,7 @@ func diurnal(seconds int, random *rand.Rand) []float64 {
 	for t := range rates {
 		rates[t] = low + (high-low)*shape.at(t)
 	}
-	return wander(rates, random, 0.05)
+	return wander(rates, random)
 }
 
 // weekly has quiet weekends, and one holiday on a working day of the last week.
@@ -121,7 +121,7 @@ func weekly(seconds int, random *rand.Rand) []float64 {
 		}
 		rates[t] = low + (high-low)*share
 	}
-	return wander(rates, random, 0.05)
+	return wander(rates, random)
 }
 
 // spikes are events of the kind that Bodík et al. describe (Characterizing,
@@ -149,7 +149,7 @@ func spikes(seconds int, random *rand.Rand) []float64 {
 			rates[t+s] += height * level
 		}
 	}
-	return wander(rates, random, 0.05)
+	return wander(rates, random)
 }
 
 // bursts come from a Markov-modulated Poisson process with three states.
@@ -189,7 +189,7 @@ func timers(seconds int, random *rand.Rand) []float64 {
 			}
 		}
 	}
-	return wander(rates, random, 0.05)
+	return wander(rates, random)
 }
 
 // flashCrowd is a quiet service that something makes known, a few times in the
@@ -210,7 +210,7 @@ func flashCrowd(seconds int, random *rand.Rand) []float64 {
 	crowd(seconds/3 + random.IntN(max(1, seconds/6)))
 	crowd(seconds - secondsAWeek + random.IntN(secondsAWeek-secondsADay))
 	crowd(seconds - secondsAWeek + random.IntN(secondsAWeek-secondsADay))
-	return wander(rates, random, 0.05)
+	return wander(rates, random)
 }
 
 // slowGrowth gains users day by day.
@@ -221,7 +221,7 @@ func slowGrowth(seconds int, random *rand.Rand) []float64 {
 	for t := range rates {
 		rates[t] = base * math.Pow(growth, float64(t)/float64(seconds)) * (0.5 + shape.at(t))
 	}
-	return wander(rates, random, 0.05)
+	return wander(rates, random)
 }
 
 // outage loses all load to a fault before it, some times; then everybody comes
@@ -232,7 +232,7 @@ func outage(seconds int, random *rand.Rand) []float64 {
 	for t := range rates {
 		rates[t] = base * (0.5 + shape.at(t))
 	}
-	wander(rates, random, 0.05)
+	wander(rates, random)
 	fail := func(at int) {
 		length, surge := int(logBetween(random, 120, 3600)), between(random, 1.2, 2)
 		settle := logBetween(random, 60, 600)

@@ -49,12 +49,18 @@ func (p *cpuHPA) Step(v *View) int {
 	}
 	p.observe(v.Pods, now)
 	at := moment(now)
-	desired, _, err := p.calculator.ResourceReplicas(int32(v.Replicas), int32(100*p.settings.Target+0.5), true,
+	current, least, most := sizes(v, &p.settings)
+	desired, _, err := p.calculator.ResourceReplicas(current, int32(100*p.settings.Target+0.5), true,
 		hpa.Tolerances{ScaleDown: hpa.DefaultTolerance, ScaleUp: hpa.DefaultTolerance}, p.pods, at)
 	if err == nil {
-		p.size = int(p.normalizer.Normalize(int32(v.Replicas), desired, int32(p.settings.Min), int32(p.settings.Max), at))
+		p.size = int(p.normalizer.Normalize(current, desired, least, most, at))
 	}
 	return p.size
+}
+
+// sizes are in the type that Kubernetes has for them.
+func sizes(v *View, s *Settings) (current, least, most int32) {
+	return int32(v.Replicas), int32(s.Min), int32(s.Max) //nolint:gosec // they are at most a few thousand
 }
 
 // observe gives the pods as the API server would show them.
@@ -105,8 +111,9 @@ func (p *keda) Step(v *View) int {
 		return p.size
 	}
 	rate := p.sum / kedaWindow
-	desired, _ := hpa.ExternalPerPodReplicas(int32(v.Replicas), int64(1000*p.settings.Target*p.settings.PodRate),
+	current, least, most := sizes(v, &p.settings)
+	desired, _ := hpa.ExternalPerPodReplicas(current, int64(1000*p.settings.Target*p.settings.PodRate),
 		hpa.Tolerances{ScaleDown: hpa.DefaultTolerance, ScaleUp: hpa.DefaultTolerance}, int64(1000*rate))
-	p.size = int(p.normalizer.Normalize(int32(v.Replicas), desired, int32(p.settings.Min), int32(p.settings.Max), moment(now)))
+	p.size = int(p.normalizer.Normalize(current, desired, least, most, moment(now)))
 	return p.size
 }

@@ -100,7 +100,7 @@ func (t *Trace) Write(w io.Writer) error {
 // arrivals draws how many requests arrive in each second: Poisson with the mean
 // that the second's row gives.
 func arrivals(rows []float64, step int, seed uint64) []uint32 {
-	random := rand.New(rand.NewPCG(seed, 0x617272697665))
+	random := rand.New(rand.NewPCG(seed, 0x617272697665)) //nolint:gosec // it has to be the same for a seed
 	counts := make([]uint32, step*len(rows))
 	for i, row := range rows {
 		draw := newPoisson(row / float64(step))

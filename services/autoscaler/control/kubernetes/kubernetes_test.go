@@ -81,7 +81,7 @@ func newCluster(t *testing.T, replicas int32) *cluster {
 		}, nil
 	})
 	c.client.PrependReactor("update", "deployments/scale", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		scale := action.(clienttesting.UpdateAction).GetObject().(*autoscalingv1.Scale) //nolint:errcheck,forcetypeassert // the reactor's own kind
+		scale := action.(clienttesting.UpdateAction).GetObject().(*autoscalingv1.Scale) //nolint:forcetypeassert // the reactor's own kind
 		c.setReplicas(scale.Spec.Replicas)
 		c.mu.Lock()
 		c.scales = append(c.scales, scale.Spec.Replicas)
@@ -138,12 +138,6 @@ func (c *cluster) metrics(w http.ResponseWriter, _ *http.Request) {
 	}
 	c.requests += c.rate
 	fmt.Fprintf(w, "# TYPE trivet_http_requests_total counter\ntrivet_http_requests_total{route=\"kv\",method=\"GET\",code=\"200\"} %f\n", c.requests)
-}
-
-func (c *cluster) set(change func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	change()
 }
 
 func (c *cluster) scaled() []int32 {

@@ -55,7 +55,7 @@ type Autoscaler struct {
 // New makes an autoscaler at a time at which pods are ready. With more than one
 // it begins in panic mode, which keeps their number.
 func New(spec Spec, pods int, now time.Time) *Autoscaler {
-	a := &Autoscaler{spec: spec, maxPanicPods: int32(pods)}
+	a := &Autoscaler{spec: spec, maxPanicPods: int32(pods)} //nolint:gosec // sizes are small
 	if pods > 1 {
 		a.panicTime = now
 	}
