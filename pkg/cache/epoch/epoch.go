@@ -9,9 +9,9 @@
 //   - A process uses an epoch only while its last poll of the database began
 //     less than the bound ago. So a former epoch is out of use everywhere one
 //     bound after it was raised.
-//   - Nobody reads what the cache holds under an epoch before having known it
-//     for the bound, though writes make their steps under it. So whoever fills the cache
-//     under it reads the database when all others have left the former one.
+//   - Nobody reads or stores an entry under an epoch before having known it for
+//     the bound, though writes make their steps under it. So every entry that it
+//     ever holds was read or written when all others had left the former one.
 //   - A write whose steps could not be confirmed is acknowledged only under an
 //     epoch younger than the bound: what was missed in the cache is read by
 //     nobody, and one raise covers all writes of the next second.

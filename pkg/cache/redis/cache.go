@@ -198,11 +198,16 @@ func (c *Cache) Finish(ctx context.Context, writes []cache.Finished, mark cache.
 	if err != nil {
 		return err
 	}
+	// Entries of an epoch that nobody reads yet could be out of date by the time
+	// that somebody does: a write whose steps are made under the former epoch, or
+	// not at all, does not remove them.
+	readable, _, ok := c.epochs.Readable()
+	keep := ok && readable == number
 	own := id(uint64(mark))
 	for i, w := range writes {
 		call.keys[i] = c.name(number, w.Key)
 		var e stored
-		if w.Entry != nil {
+		if w.Entry != nil && keep {
 			e = c.store(w.Entry, false)
 		}
 		call.args[i] = c.args(own, int64(w.Version), e.kind, e.left, e.packed)

@@ -34,6 +34,20 @@ func (e fixedEpoch) Readable() (int64, string, bool) {
 
 func (e fixedEpoch) Writable() (int64, string, bool) { return e.Readable() }
 
+// youngEpoch is one that nobody reads yet.
+type youngEpoch struct{ fixedEpoch }
+
+func (youngEpoch) Readable() (int64, string, bool) { return 0, "", false }
+
+// SetYoung has the epoch of a cache of NewAt be one that nobody reads yet, or
+// one that is read. No step may be under way.
+func (c *Cache) SetYoung(young bool) {
+	c.epochs = fixedEpoch{c}
+	if young {
+		c.epochs = youngEpoch{fixedEpoch{c}}
+	}
+}
+
 // Forget drops a key's value, as Redis may at any moment.
 func (c *Cache) Forget(ctx context.Context, key cache.Key) error {
 	number, _, _ := c.epochs.Writable()

@@ -16,6 +16,7 @@ import (
 	"github.com/trivetkv/trivet/pkg/cache/cachetest"
 	"github.com/trivetkv/trivet/pkg/cache/epoch"
 	"github.com/trivetkv/trivet/pkg/cache/redis"
+	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/testserver"
 )
 
@@ -52,6 +53,35 @@ func TestCache(t *testing.T) {
 			t.Parallel()
 			cachetest.Exercise(t, func(t *testing.T) cachetest.Harness { return harness(t, address(t)) })
 		})
+	}
+}
+
+// TestAYoungEpochIsLeftWithoutEntries has a write under an epoch that nobody
+// reads yet, and then one whose steps are lost: what the first one left must
+// not be found once the epoch is read.
+func TestAYoungEpochIsLeftWithoutEntries(t *testing.T) {
+	t.Parallel()
+	c := harness(t, testserver.RedisURL(t)).Cache.(*redis.Cache)
+	key := cache.Key{Namespace: "space", Key: "k"}
+	write := func(version kv.Version) {
+		t.Helper()
+		e := kv.Entry{Key: "k", Version: version, Value: []byte("v"), Size: 1}
+		if err := c.Begin(t.Context(), []cache.Key{key}, cache.Mark(version), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Finish(t.Context(), []cache.Finished{{Key: key, Version: version, Entry: &e}}, cache.Mark(version)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.SetYoung(true)
+	write(1)
+	c.SetYoung(false)
+	if found, err := c.Read(t.Context(), key); err != nil || found.Found || found.Lease == 0 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	write(2)
+	if found, err := c.Read(t.Context(), key); err != nil || !found.Found || found.Entry.Version != 2 {
+		t.Errorf("%+v, %v", found, err)
 	}
 }
 
