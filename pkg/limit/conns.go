@@ -10,21 +10,31 @@ import (
 )
 
 // Conns bounds the connections of a server. A new one over the bound takes the
-// place of the one that has been idle longest; when none is idle, it is closed.
-// So a client that opens connections and lets them be cannot keep others out.
+// place of the oldest that has never brought a request, or else of the one that
+// has been idle longest; when none is idle, it is closed. So a client that opens
+// connections and lets them be can neither keep others out nor have those
+// closed that others use.
 type Conns struct {
 	max int
 
-	mu   sync.Mutex
-	open map[net.Conn]*list.Element // nil for those with a request under way
-	idle *list.List                 // of net.Conn, idle the longest first
+	mu    sync.Mutex
+	open  map[net.Conn]place
+	fresh *list.List // of net.Conn without a request so far, the oldest first
+	idle  *list.List // of net.Conn between requests, idle the longest first
 
 	evicted, refused atomic.Int64
 }
 
+// place is where a connection stands in a list; the zero value has a request
+// under way, and stands in none.
+type place struct {
+	list    *list.List
+	element *list.Element
+}
+
 // NewConns makes a bound above 0.
 func NewConns(most int) *Conns {
-	return &Conns{max: most, open: map[net.Conn]*list.Element{}, idle: list.New()}
+	return &Conns{max: most, open: map[net.Conn]place{}, fresh: list.New(), idle: list.New()}
 }
 
 // Track is the server's ConnState hook.
@@ -37,8 +47,8 @@ func (c *Conns) Track(conn net.Conn, state http.ConnState) {
 	case http.StateActive:
 		c.leaveIdle(conn)
 	case http.StateIdle:
-		if element, ok := c.open[conn]; ok && element == nil {
-			c.open[conn] = c.idle.PushBack(conn)
+		if at, ok := c.open[conn]; ok && at.list == nil {
+			c.open[conn] = place{c.idle, c.idle.PushBack(conn)}
 		}
 	case http.StateHijacked, http.StateClosed:
 		c.leaveIdle(conn)
@@ -59,12 +69,15 @@ func cut(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// admit counts a new connection in, as idle until its first byte, and gives
-// the one to close for it.
+// admit counts a new connection in, as one without a request, and gives the one
+// to close for it.
 func (c *Conns) admit(conn net.Conn) net.Conn {
 	var closing net.Conn
 	if len(c.open) >= c.max {
-		oldest := c.idle.Front()
+		oldest := c.fresh.Front()
+		if oldest == nil {
+			oldest = c.idle.Front()
+		}
 		if oldest == nil {
 			c.refused.Add(1)
 			return conn
@@ -74,14 +87,14 @@ func (c *Conns) admit(conn net.Conn) net.Conn {
 		c.leaveIdle(closing)
 		delete(c.open, closing)
 	}
-	c.open[conn] = c.idle.PushBack(conn)
+	c.open[conn] = place{c.fresh, c.fresh.PushBack(conn)}
 	return closing
 }
 
 func (c *Conns) leaveIdle(conn net.Conn) {
-	if element := c.open[conn]; element != nil {
-		c.idle.Remove(element)
-		c.open[conn] = nil
+	if at := c.open[conn]; at.list != nil {
+		at.list.Remove(at.element)
+		c.open[conn] = place{}
 	}
 }
 

@@ -161,6 +161,31 @@ func TestConnectionsThatIdleMakeRoom(t *testing.T) {
 	}
 }
 
+// TestConnectionsThatWereUsedOutliveThoseThatWereNot has one that brought a
+// request long ago, and many that never did.
+func TestConnectionsThatWereUsedOutliveThoseThatWereNot(t *testing.T) {
+	t.Parallel()
+	conns := limit.NewConns(3)
+	open := func() net.Conn {
+		one, other := net.Pipe()
+		t.Cleanup(func() { _ = one.Close(); _ = other.Close() })
+		conns.Track(one, http.StateNew)
+		return one
+	}
+	used := open()
+	conns.Track(used, http.StateActive)
+	conns.Track(used, http.StateIdle)
+	for range 10 {
+		open()
+	}
+	if err := used.SetDeadline(time.Now()); err != nil {
+		t.Errorf("the connection that was used was closed: %v", err)
+	}
+	if conns.Open() != 3 || conns.Evicted() != 8 {
+		t.Errorf("%d are open, %d were evicted", conns.Open(), conns.Evicted())
+	}
+}
+
 func TestConnectionsAreRefusedWhenNoneIsIdle(t *testing.T) {
 	t.Parallel()
 	conns := limit.NewConns(1)

@@ -45,6 +45,23 @@ func (l listener) Accept() (net.Conn, error) {
 	return &conn{Conn: c, server: l.server, remote: c.RemoteAddr().String()}, nil
 }
 
+// boundedListener bounds what the kernel takes in for a connection before
+// anybody has asked for it. By itself it takes several megabytes, of bodies that
+// are about to be refused and of clients that nobody knows.
+type boundedListener struct{ net.Listener }
+
+// receiveBuffer holds a quarter of a megabyte, which the kernel doubles.
+const receiveBuffer = 256 << 10
+
+// Accept implements [net.Listener].
+func (l boundedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetReadBuffer(receiveBuffer) // a larger one works, too
+	}
+	return c, err
+}
+
 // CloseWrite lets net/http end a connection without a reset, which would take
 // an answer away that the client has not read yet.
 func (c *conn) CloseWrite() error {

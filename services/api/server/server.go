@@ -108,6 +108,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return listenError(s.opts.Listen, err)
 	}
+	accepting = boundedListener{accepting}
 	if s.opts.Certificates != nil {
 		// net/http has to see TLS connections themselves for HTTP/2.
 		accepting = tls.NewListener(accepting, s.opts.Certificates.Config())

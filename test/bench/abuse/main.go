@@ -111,7 +111,7 @@ func run(ctx context.Context, o options) (missed int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := s.prepare(ctx, abuser); err != nil {
+	if err := s.prepare(ctx); err != nil {
 		return 0, err
 	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)

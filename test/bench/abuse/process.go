@@ -154,8 +154,9 @@ func (s *process) token(ctx context.Context, namespace string) (string, error) {
 	return made.Token, err
 }
 
-// prepare writes what is read later on.
-func (s *process) prepare(ctx context.Context, abuser string) error {
+// prepare writes what is read later on. A large value is as much as one token
+// may write in two seconds, so each comes from a token of its own.
+func (s *process) prepare(ctx context.Context) error {
 	for i := range 100 {
 		if err := s.send(ctx, http.MethodPut, fmt.Sprintf("/v1/kv/quiet/%d", i), rootToken, strings.NewReader("value"), nil); err != nil {
 			return err
@@ -163,7 +164,11 @@ func (s *process) prepare(ctx context.Context, abuser string) error {
 	}
 	for i := range largeValues {
 		large := bytes.Repeat([]byte{byte('a' + i)}, 8<<20)
-		if err := s.send(ctx, http.MethodPut, fmt.Sprintf("/v1/kv/abuse/large-%d", i), abuser, bytes.NewReader(large), nil); err != nil {
+		writer, err := s.token(ctx, "abuse")
+		if err != nil {
+			return err
+		}
+		if err := s.send(ctx, http.MethodPut, fmt.Sprintf("/v1/kv/abuse/large-%d", i), writer, bytes.NewReader(large), nil); err != nil {
 			return err
 		}
 	}
