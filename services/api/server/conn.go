@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"runtime"
@@ -96,7 +97,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 		rest, err := c.serveDirect(p[:n])
 		if err != nil {
-			return 0, err
+			return 0, io.EOF // to any other error net/http would answer
 		}
 		if len(rest) > 0 {
 			return c.handOver(p, rest), nil
