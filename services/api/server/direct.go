@@ -46,8 +46,8 @@ func (c *conn) serveDirect(buf []byte) (rest []byte, err error) {
 		if r == nil || !c.enterDirect() {
 			break
 		}
+		c.server.connections.answered.Add(1) // before the client can know of it
 		err := d.serve(c, r)
-		c.server.connections.answered.Add(1)
 		c.server.connections.leaveDirect()
 		if err != nil {
 			return nil, err
