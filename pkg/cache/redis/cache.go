@@ -402,6 +402,9 @@ func (c *Cache) Probe(ctx context.Context) (string, error) {
 	}
 	next, nodes, err := c.address.open(ctx, c.opts, c.scripts.all())
 	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			return "", fmt.Errorf("connect to Redis: no answer in time: %w", err)
+		}
 		return "", fmt.Errorf("connect to Redis: %w", err)
 	}
 	select {

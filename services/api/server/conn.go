@@ -26,9 +26,10 @@ type conn struct {
 
 	// The three below say what net/http has read. It reads from one goroutine
 	// at a time.
-	waiting bool  // for a request, having read nothing of it
-	owed    int64 // bytes of the request under way that it has not read yet
-	blurred bool  // where its request ends is not known: it reads on by itself
+	waiting bool   // for a request, having read nothing of it but early
+	owed    int64  // bytes of the request under way that it has not read yet
+	early   []byte // of the next request, which it met while it watched for the client's end: one or none
+	blurred bool   // where its request ends is not known: it reads on by itself
 }
 
 // listener makes a conn of each connection.
@@ -87,8 +88,21 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	if !c.waiting || c.blurred {
 		n, err := c.Conn.Read(p)
-		c.blurred = c.blurred || n > 0
+		if n == 1 && len(p) == 1 && len(c.early) == 0 {
+			c.early = append(c.early, p[0])
+		} else if n > 0 {
+			c.blurred = true
+		}
 		return n, err
+	}
+	if len(c.early) > 0 {
+		n, err := c.Conn.Read(p)
+		if n == 0 {
+			return n, err
+		}
+		c.handOver(append(c.early, p[:n]...))
+		c.early = c.early[:0]
+		return n, nil
 	}
 	for {
 		n, err := c.Conn.Read(p)
@@ -100,7 +114,8 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, io.EOF // to any other error net/http would answer
 		}
 		if len(rest) > 0 {
-			return c.handOver(p, rest), nil
+			c.handOver(rest)
+			return copy(p, rest), nil
 		}
 		// Reading at once would find nothing, and have the connection wait at the
 		// poller. Where others have work, the next request is there when they
@@ -109,18 +124,17 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 }
 
-// handOver gives net/http the beginning of a request that is not plain.
-func (c *conn) handOver(p, rest []byte) int {
+// handOver notes that net/http gets the beginning of a request that is not
+// plain, or that it has begun to read.
+func (c *conn) handOver(beginning []byte) {
 	c.waiting = false
 	c.disarm()
-	length, ok := plain.Length(rest)
-	switch n := int64(len(rest)); {
-	case !ok || n > length:
-		c.blurred = true
-	default:
+	length, ok := plain.Length(beginning)
+	if n := int64(len(beginning)); ok && n <= length {
 		c.owed = length - n
+	} else {
+		c.blurred = true
 	}
-	return copy(p, rest)
 }
 
 // wait is called when net/http begins to wait for a request.
