@@ -38,20 +38,24 @@ func TestCacheProtocol(t *testing.T) {
 		"":     "holds",
 		atomic: "holds",
 
-		"-DBUG_NO_FLOOR":                      "violated",
-		"-DBUG_STORE_WITHOUT_MARK":            "violated",
-		"-DBUG_ACK_BEFORE_FINISH":             "violated",
-		"-DBUG_FILL_WITHOUT_LEASE":            "violated",
-		"-DBUG_LEASE_SURVIVES_FINISH":         "violated",
-		"-DBUG_JOIN_ANY_READ":                 "violated",
-		"-DBUG_LEASE_SURVIVES_BEGIN" + atomic: "violated",
-		"-DBUG_ENTRY_SURVIVES_BEGIN" + atomic: "violated",
-		"-DBUG_IGNORE_OTHER_MARKS" + atomic:   "violated",
-		"-DBUG_EXPIRED_MARK_IGNORED" + atomic: "violated",
+		"-DBUG_NO_FLOOR":              "violated",
+		"-DBUG_STORE_WITHOUT_MARK":    "violated",
+		"-DBUG_ACK_BEFORE_FINISH":     "violated",
+		"-DBUG_FILL_WITHOUT_LEASE":    "violated",
+		"-DBUG_LEASE_SURVIVES_FINISH": "violated",
+		"-DBUG_JOIN_ANY_READ":         "violated",
+		// It takes a reader who reads twice to see it.
+		"-DRD=2 -DBUG_LEASE_SURVIVES_BEGIN" + atomic: "violated",
+		"-DBUG_ENTRY_SURVIVES_BEGIN" + atomic:        "violated",
+		"-DBUG_IGNORE_OTHER_MARKS" + atomic:          "violated",
+		"-DBUG_EXPIRED_MARK_IGNORED" + atomic:        "violated",
 	} {
 		// One after another: each takes up to half a GB.
 		t.Run("variant "+variant, func(t *testing.T) {
-			args := append([]string{"cache", bounds}, strings.Fields(variant)...)
+			args := append([]string{"cache"}, strings.Fields(variant)...)
+			if !strings.Contains(variant, "-DRD=") {
+				args = append(args, bounds)
+			}
 			out, err := exec.CommandContext(t.Context(), "../../docs/model/check", args...).CombinedOutput()
 			if err != nil {
 				t.Fatalf("check: %v\n%s", err, out)
