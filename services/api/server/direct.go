@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -99,13 +100,18 @@ func (d *direct) serve(c *conn, r *route) (err error) {
 	}
 	d.answer.begin(c)
 	defer func() {
-		// A handler's panic has been answered; what comes up to here is the order
-		// to cut off an answer that had begun.
-		if recover() != nil {
+		// A handler's panic has been answered and logged; what comes up to here is
+		// the order to cut off an answer that had begun.
+		failure := recover()
+		switch failure {
+		case nil:
+			err = d.answer.end()
+		case http.ErrAbortHandler:
 			err = http.ErrAbortHandler
-			return
+		default:
+			err = http.ErrAbortHandler
+			c.server.opts.Logger.Error("a direct answer panicked", "panic", failure, "stack", string(debug.Stack()))
 		}
-		err = d.answer.end()
 	}()
 	c.server.handle(&d.answer, &d.http, c, d.params[:], r)
 	return nil
