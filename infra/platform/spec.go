@@ -1,0 +1,156 @@
+package platform
+
+// Tier is the kind of environment, from which defaults and rules follow.
+type Tier string
+
+// The tiers.
+const (
+	Dev     Tier = "dev"
+	Staging Tier = "staging"
+	Prod    Tier = "prod"
+)
+
+// Spec is what an environment shall be. It is what people write into a stack
+// file, with the tier's defaults filled in; JSON names are the settings' names.
+type Spec struct {
+	Stack      string            `json:"-"` // the Pulumi stack's name
+	Project    string            `json:"-"` // the Pulumi project's name
+	Tier       Tier              `json:"tier"`
+	Region     string            `json:"region"`
+	Domain     string            `json:"domain"`     // all names are below it: api., console., status.
+	Owner      string            `json:"owner"`      // team, for tags and alerts
+	OwnerEmail string            `json:"ownerEmail"` // receives alerts and budget notices
+	CostCentre string            `json:"costCentre"`
+	Tags       map[string]string `json:"tags"`
+
+	Network       Network       `json:"network"`
+	Cluster       Cluster       `json:"cluster"`
+	Cache         Cache         `json:"cache"`
+	Database      Database      `json:"database"`
+	Broker        Broker        `json:"broker"`
+	Edge          Edge          `json:"edge"`
+	Observability Observability `json:"observability"`
+	Audit         Audit         `json:"audit"`
+	Backup        Backup        `json:"backup"`
+	Budget        Budget        `json:"budget"`
+}
+
+// Production tells whether the strictest rules hold.
+func (s Spec) Production() bool { return s.Tier == Prod }
+
+// Network is the private network.
+type Network struct {
+	CIDR             string   `json:"cidr"`             // such as 10.20.0.0/16
+	Zones            int      `json:"zones"`            // availability zones, 1 to 3
+	NATPerZone       bool     `json:"natPerZone"`       // else one for all zones
+	PrivateEndpoints []string `json:"privateEndpoints"` // services of the cloud reached without leaving the network; names as the cloud's
+	FlowLogs         bool     `json:"flowLogs"`
+}
+
+// Cluster is the Kubernetes cluster.
+type Cluster struct {
+	Version        string    `json:"version"`        // Kubernetes version, such as 1.33
+	PublicEndpoint bool      `json:"publicEndpoint"` // the API server answers from outside, to EndpointCIDRs
+	EndpointCIDRs  []string  `json:"endpointCIDRs"`  // who may reach it then
+	RunnerInside   bool      `json:"runnerInside"`   // this deployment runs inside the network, so a private endpoint is reachable
+	AdminRoles     []string  `json:"adminRoles"`     // identities with administrator's access; roles, not people
+	DeployRoles    []string  `json:"deployRoles"`    // identities that may deploy into the services' namespace
+	NodeAutoscaler string    `json:"nodeAutoscaler"` // cluster-autoscaler or none
+	System         NodeGroup `json:"system"`
+	Workload       NodeGroup `json:"workload"`
+}
+
+// NodeGroup is a pool of machines, the same kind in each zone.
+type NodeGroup struct {
+	InstanceTypes []string `json:"instanceTypes"`
+	Min           int      `json:"min"`
+	Max           int      `json:"max"`
+	DiskGB        int      `json:"diskGB"`
+	Spot          bool     `json:"spot"`
+}
+
+// Cache is the managed Redis.
+type Cache struct {
+	NodeType     string `json:"nodeType"`
+	Replicas     int    `json:"replicas"` // beside the primary, each in another zone
+	SnapshotDays int    `json:"snapshotDays"`
+}
+
+// Database is the managed PostgreSQL.
+type Database struct {
+	Version            string `json:"version"` // of PostgreSQL, such as 16.6
+	InstanceType       string `json:"instanceType"`
+	Readers            int    `json:"readers"` // standbys beside the writer, each in another zone
+	BackupDays         int    `json:"backupDays"`
+	Public             bool   `json:"public"` // refused in production
+	DeletionProtection bool   `json:"deletionProtection"`
+	StorageGB          int    `json:"storageGB"` // expected, for the estimate of costs; storage grows by itself
+}
+
+// Broker is the managed message broker. A stack file may say just its kind.
+type Broker struct {
+	Kind         BrokerKind `json:"kind"`
+	InstanceType string     `json:"instanceType"`
+	Version      string     `json:"version"`
+	Cluster      bool       `json:"cluster"` // over all zones
+}
+
+// BrokerKind names a broker, or none.
+type BrokerKind string
+
+// The kinds of broker. Without one, asynchronous writes are answered as
+// synchronous ones.
+const (
+	BrokerNone     BrokerKind = "none"
+	BrokerRabbitMQ BrokerKind = "rabbitmq"
+)
+
+// WAF says in front of what a web application firewall stands.
+type WAF string
+
+// The choices for the firewall. Its charges grow with requests, so that a
+// store under high load may want it on the edge alone, or not at all.
+const (
+	WAFAll  WAF = "all"
+	WAFEdge WAF = "edge"
+	WAFOff  WAF = "off"
+)
+
+// Edge is what the world sees: names, certificates, balancer, CDN, firewall.
+type Edge struct {
+	ZoneID         string   `json:"zoneID"` // the delegated DNS zone of Domain that exists; empty makes a zone
+	WAF            WAF      `json:"waf"`
+	RateLimit      int      `json:"rateLimit"` // requests of one address in five minutes
+	CDN            bool     `json:"cdn"`       // for console, docs and status
+	AllowCIDRs     []string `json:"allowCIDRs"`
+	AccessLogsDays int      `json:"accessLogsDays"`
+}
+
+// Observability is logs, metrics, alarms.
+type Observability struct {
+	LogDays       int               `json:"logDays"`
+	RunbookURL    string            `json:"runbookURL"` // alarms link to pages below it
+	AlarmTargets  map[string]string `json:"alarmTargets"`
+	ThreatDetect  bool              `json:"threatDetection"`
+	DashboardName string            `json:"dashboardName"`
+}
+
+// Audit is the record of what was done to the account.
+type Audit struct {
+	Trail    bool `json:"trail"`
+	LogDays  int  `json:"logDays"`
+	LockDays int  `json:"lockDays"` // the records cannot be deleted for so long
+}
+
+// Backup is copies of the data beyond the database's own.
+type Backup struct {
+	Days       int    `json:"days"`
+	CopyRegion string `json:"copyRegion"` // empty: no copy
+	BucketDays int    `json:"bucketDays"` // of logical backups
+	SizeGB     int    `json:"sizeGB"`     // expected, for the estimate of costs
+}
+
+// Budget is the monthly limit that notices are sent for, in US dollars.
+type Budget struct {
+	MonthlyUSD int `json:"monthlyUSD"`
+}
