@@ -15,6 +15,7 @@ const (
 type Spec struct {
 	Stack      string            `json:"-"` // the Pulumi stack's name
 	Project    string            `json:"-"` // the Pulumi project's name
+	Images     map[string]string `json:"-"` // per service, as in the stack file, for the preflight; empty when workloads come from another stack
 	Tier       Tier              `json:"tier"`
 	Region     string            `json:"region"`
 	Domain     string            `json:"domain"`     // all names are below it: api., console., status.
