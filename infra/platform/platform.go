@@ -32,6 +32,13 @@ type Identity struct {
 	ServiceAccount string // the name that the identity is bound to
 	Annotations    pulumi.StringMap
 	PodLabels      pulumi.StringMap
+	Destinations   []Destination // whence credentials come, and what the service asks of the cloud
+}
+
+// Destination is where pods send packets, for network policies.
+type Destination struct {
+	CIDR string
+	Port int
 }
 
 // ClusterAccess is how to reach the cluster.
@@ -42,6 +49,7 @@ type ClusterAccess struct {
 	Namespace         string              // the services' namespace, which identities are bound to
 	PodCIDRs          []string
 	ServiceCIDR       string
+	APIServerCIDRs    []string // where the API server answers, for network policies; none: anywhere
 }
 
 // DatabaseEndpoint is the writer, which alone answers strong reads. Users log
@@ -111,7 +119,10 @@ type EdgeEndpoint struct {
 	NodePort     int      // on every node, where the balancer sends the API's requests; 0 for an Ingress
 	StaticPort   int      // likewise for console, docs and status
 	IngressClass string   // of the Ingress, where NodePort is 0
-	SourceCIDRs  []string // whence the balancer's requests come
+	SourceCIDRs  []string // whence the balancer's requests come, the nodes' networks too: any node passes them on to any pod
+
+	// IngressAnnotations tell the Ingress' controller that pods serve TLS.
+	IngressAnnotations map[string]string
 }
 
 // Signals are where logs, metrics and alarms are looked at.
@@ -120,6 +131,10 @@ type Signals struct {
 	Dashboards pulumi.StringMap
 	RunbookURL string
 	Endpoint   string // OTLP endpoint within the cluster; empty without a collector
+
+	// CollectorNamespace is where the collector runs that reads the pods'
+	// metrics; empty without one.
+	CollectorNamespace string
 }
 
 // BackupTarget is where logical backups go.
