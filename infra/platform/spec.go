@@ -42,7 +42,7 @@ func (s Spec) Production() bool { return s.Tier == Prod }
 // Network is the private network.
 type Network struct {
 	CIDR             string   `json:"cidr"`             // such as 10.20.0.0/16
-	Zones            int      `json:"zones"`            // availability zones, 1 to 3
+	Zones            int      `json:"zones"`            // availability zones of nodes and data, 1 to 3; a cloud that wants subnets in more makes empty ones
 	NATPerZone       bool     `json:"natPerZone"`       // else one for all zones
 	PrivateEndpoints []string `json:"privateEndpoints"` // services of the cloud reached without leaving the network; names as the cloud's
 	FlowLogs         bool     `json:"flowLogs"`
@@ -119,7 +119,7 @@ const (
 
 // Edge is what the world sees: names, certificates, balancer, CDN, firewall.
 type Edge struct {
-	ZoneID         string   `json:"zoneID"` // the delegated DNS zone of Domain that exists; empty makes a zone
+	ZoneID         string   `json:"zoneID"` // the public DNS zone of Domain; it exists and is delegated before the stack, and outlives it
 	WAF            WAF      `json:"waf"`
 	RateLimit      int      `json:"rateLimit"` // requests of one address in five minutes
 	CDN            bool     `json:"cdn"`       // for console, docs and status
