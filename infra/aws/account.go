@@ -1,0 +1,39 @@
+package aws
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Account is where a stack is deployed. Its values are known before the first
+// resource is, so that policies are plain text and a preview shows them.
+type Account struct {
+	ID        string
+	Partition string // aws, aws-cn or aws-us-gov
+	Region    string
+}
+
+// lookUpAccount asks the provider whose account it works in.
+func lookUpAccount(ctx *pulumi.Context, region string, provider *aws.Provider) (Account, error) {
+	caller, err := aws.GetCallerIdentity(ctx, &aws.GetCallerIdentityArgs{}, pulumi.Provider(provider))
+	if err != nil {
+		return Account{}, fmt.Errorf("ask whose account this is: %w", err)
+	}
+	partition, err := aws.GetPartition(ctx, &aws.GetPartitionArgs{}, pulumi.Provider(provider))
+	if err != nil {
+		return Account{}, fmt.Errorf("ask for the partition: %w", err)
+	}
+	return Account{ID: caller.AccountId, Partition: partition.Partition, Region: region}, nil
+}
+
+// arn names a resource of this account and region.
+func (a Account) arn(service, resource string) string {
+	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", a.Partition, service, a.Region, a.ID, resource)
+}
+
+// managedPolicy is the ARN of a policy that AWS keeps.
+func (a Account) managedPolicy(name string) string {
+	return fmt.Sprintf("arn:%s:iam::aws:policy/%s", a.Partition, name)
+}
