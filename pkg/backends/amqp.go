@@ -24,13 +24,17 @@ import (
 // server_name, ca, cert and key: PEM files, which each new connection reads
 // again, as it does a file that the URL is in.
 func openAMQP(u config.URL, o *opening) (broker.Broker, error) {
-	options, err := amqpOptions(u.Parsed())
+	given, err := brokerURL(u, o.settings)
+	if err != nil {
+		return nil, &urlError{err.Error()}
+	}
+	options, err := amqpOptions(given)
 	if err != nil {
 		return nil, err
 	}
 	options.Logger, options.Registerer = o.Logger, o.Registerer
 	options.Server = func(context.Context) (amqp.Server, error) {
-		now, err := u.Current()
+		now, err := brokerURL(u, o.settings)
 		if err != nil {
 			return amqp.Server{}, err
 		}

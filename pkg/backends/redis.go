@@ -20,16 +20,9 @@ func openRedis(u config.URL, o *opening) (shared, error) {
 	if !ok {
 		epochs = epoch.NewLocal(nil)
 	}
-	options := redis.Options{Epochs: epochs, Bound: o.settings.CacheBound, Metrics: o.Registerer, Logger: o.Logger}
-	if u.File() != "" {
-		options.Credentials = func(context.Context) (string, string, error) {
-			now, err := u.Current()
-			if err != nil {
-				return "", "", err
-			}
-			password, _ := now.User.Password()
-			return now.User.Username(), password, nil
-		}
+	options := redis.Options{
+		Epochs: epochs, Bound: o.settings.CacheBound, Credentials: cacheCredentials(u, o.settings),
+		Metrics: o.Registerer, Logger: o.Logger,
 	}
 	c, err := redis.New(address, options)
 	if err != nil {

@@ -153,12 +153,13 @@ func readValue(path string) (string, error) {
 	return value, nil
 }
 
-// noteFiles tells the URLs of a struct of settings which files they are from.
+// noteFiles tells the settings of a struct that may be read again which files
+// they are from.
 func noteFiles(dst any, given map[string]string) {
 	v := reflect.ValueOf(dst).Elem()
 	for i := range v.NumField() {
-		if u, ok := v.Field(i).Addr().Interface().(*URL); ok {
-			u.file = given[v.Type().Field(i).Tag.Get("env")+fileSuffix]
+		if s, ok := v.Field(i).Addr().Interface().(interface{ noteFile(path string) }); ok {
+			s.noteFile(given[v.Type().Field(i).Tag.Get("env")+fileSuffix])
 		}
 	}
 }

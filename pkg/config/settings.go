@@ -20,6 +20,7 @@ var sections = []section{
 	{"OpenID Connect", "Read by `trivet run` and the api service.", &OIDC{}},
 	{"Administration", "Read by `trivet run` and every service.", &Admin{}},
 	{"Backends", "Read by `trivet run`, the api and the consumer service.", &Backends{}},
+	{"Database roles", "Read by `trivet-api bootstrap` and `trivet-api migrate`.", &DatabaseRoles{}},
 	{"Process", "Read by `trivet run` and every service.", &Process{}},
 	{"Autoscaler", "Read by the autoscaler.", &Autoscaler{}},
 	{"Autoscaler's advice", "Read by `trivet run`.", &Adviser{}},
@@ -38,6 +39,11 @@ type Backends struct {
 	Cache    URL `env:"TRIVET_CACHE_URL" doc:"The cache in front of the database: \"redis://HOST\", \"redis+sentinel://HOST,HOST/NAME\" or \"redis+cluster://HOST,HOST\" (rediss with TLS), which all processes share; \"memory://?size=64MiB\", within one process that has the database to itself; or \"none\". Unless told otherwise, memory:// with the embedded store and none with PostgreSQL."`
 	Broker   URL `env:"TRIVET_BROKER_URL" envDefault:"none" doc:"The broker of asynchronous writes: \"amqp://USER:PASSWORD@HOST/VHOST\" (amqps with TLS), \"jetstream:///DIRECTORY\", embedded, or \"none\": then writes are synchronous whatever they prefer. \"trivet run\" keeps one under its data directory unless told otherwise."`
 
+	DatabaseLogin    DatabaseLogin `env:"TRIVET_DATABASE_LOGIN" envDefault:"password" doc:"How this process logs in to PostgreSQL: \"password\", or \"aws\" with its own identity in place of one: tokens for Amazon RDS and Aurora, signed with the credentials that EKS Pod Identity or ECS gives."`
+	DatabasePassword RotatedSecret `env:"TRIVET_DATABASE_PASSWORD" doc:"The database's password, where the URL has none. A file is read again for each new connection."`
+	CachePassword    RotatedSecret `env:"TRIVET_CACHE_PASSWORD" doc:"The cache's password, where the URL has none; the user is the URL's. A file is read again for each new connection."`
+	BrokerLogin      RotatedSecret `env:"TRIVET_BROKER_LOGIN" doc:"User and password at the broker, where the URL has none, as JSON: {\"username\":\"…\",\"password\":\"…\"}. A file is read again for each new connection."`
+
 	DatabaseConnections int           `env:"TRIVET_DATABASE_CONNECTIONS" envDefault:"0" doc:"The most connections of this process to PostgreSQL. 0: a fifth of what the server allows, from 4 to 64."`
 	ProcessCache        Bytes         `env:"TRIVET_PROCESS_CACHE_SIZE" envDefault:"32MiB" doc:"How much each process keeps in memory in front of a cache that processes share, for reads with max-age. 0: nothing."`
 	CacheBound          time.Duration `env:"TRIVET_CACHE_BOUND" envDefault:"3s" doc:"How much older than the last acknowledged write an answer may be after Redis has lost its state. The same for all processes."`
@@ -47,6 +53,9 @@ type Backends struct {
 func (b *Backends) Validate() error {
 	if b.Database.IsZero() {
 		return &Error{Name: "TRIVET_DATABASE_URL", Problem: "it is not set; expected a URL such as postgres://host/name or pebble:///var/lib/trivet"}
+	}
+	if err := b.validateLogins(); err != nil {
+		return err
 	}
 	if b.DatabaseConnections < 0 {
 		return &Error{Name: "TRIVET_DATABASE_CONNECTIONS", Problem: "it has to be 0 (as many as are good) or more"}

@@ -71,6 +71,41 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // LogValue is String, for slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
+// RotatedSecret is a secret that may change while a process runs: one in a file
+// is read again by [RotatedSecret.Current]. Formatting does not show it.
+type RotatedSecret struct {
+	value Secret
+	file  string // that it was read from; empty when the variable held it
+}
+
+// UnmarshalText reads any text.
+func (s *RotatedSecret) UnmarshalText(text []byte) error {
+	s.value = Secret(text)
+	return nil
+}
+
+// IsZero tells whether there is no secret.
+func (s RotatedSecret) IsZero() bool { return s.value == "" }
+
+// Current gives the secret as it is now.
+func (s RotatedSecret) Current() (string, error) {
+	if s.file == "" {
+		return s.value.Reveal(), nil
+	}
+	return readValue(s.file)
+}
+
+func (s *RotatedSecret) noteFile(path string) { s.file = path }
+
+// String tells only whether there is a secret.
+func (s RotatedSecret) String() string { return s.value.String() }
+
+// GoString is String, for %#v.
+func (s RotatedSecret) GoString() string { return s.String() }
+
+// LogValue is String, for slog.
+func (s RotatedSecret) LogValue() slog.Value { return s.value.LogValue() }
+
 // URL names a backend. It may carry a password, which formatting does not show.
 type URL struct {
 	parsed *url.URL
@@ -112,6 +147,8 @@ func (u URL) Parsed() *url.URL {
 // File gives the path of the file that the URL was read from, "" when the
 // variable held it itself.
 func (u URL) File() string { return u.file }
+
+func (u *URL) noteFile(path string) { u.file = path }
 
 // Current gives the URL's parts as they are now: a file is read again, since a
 // password in it may have been rotated.

@@ -28,7 +28,7 @@ func fieldsOf(t reflect.Type) []Variable {
 				Name:    name,
 				Default: field.Tag.Get("envDefault"),
 				Doc:     field.Tag.Get("doc"),
-				Secret:  field.Type == reflect.TypeFor[Secret](),
+				Secret:  field.Type == reflect.TypeFor[Secret]() || field.Type == reflect.TypeFor[RotatedSecret](),
 			})
 			continue
 		}
