@@ -121,7 +121,7 @@ func newCache(address Address, opts Options, by clock) (*Cache, error) {
 	}
 	c.epochs = c.keeper
 	c.reads = newReads(c.trip, c.stopped, c.metrics.readBatch)
-	c.steps = newSteps(c.trip, c.stopped, c.metrics.stepBatch)
+	c.steps = newSteps(c.trip, c.clock.arg, c.stopped, c.metrics.stepBatch)
 	return c, nil
 }
 
@@ -178,14 +178,15 @@ func (c *Cache) CutOff() bool { return c.keeper.CutOff() }
 
 // Begin implements [cache.Cache].
 func (c *Cache) Begin(ctx context.Context, keys []cache.Key, mark cache.Mark, ttl time.Duration) error {
-	args := c.args(id(uint64(mark)), ttl.Microseconds())
-	call := &call{script: c.scripts.begin, keys: make([]string, len(keys)), args: make([][]any, len(keys))}
+	call := &call{script: c.scripts.begin, keys: make([]string, len(keys)), args: make([]any, 0, 2*len(keys))}
 	number, err := c.enter(call, c.epochs.Writable)
 	if err != nil {
 		return err
 	}
+	own, micros := any(id(uint64(mark))), any(ttl.Microseconds())
 	for i, key := range keys {
-		call.keys[i], call.args[i] = c.name(number, key), args
+		call.keys[i] = c.name(number, key)
+		call.args = append(call.args, own, micros)
 	}
 	_, err = c.steps.make(ctx, call)
 	return err
@@ -193,7 +194,7 @@ func (c *Cache) Begin(ctx context.Context, keys []cache.Key, mark cache.Mark, tt
 
 // Finish implements [cache.Cache].
 func (c *Cache) Finish(ctx context.Context, writes []cache.Finished, mark cache.Mark) error {
-	call := &call{script: c.scripts.finish, keys: make([]string, len(writes)), args: make([][]any, len(writes))}
+	call := &call{script: c.scripts.finish, keys: make([]string, len(writes)), args: make([]any, 0, 5*len(writes))}
 	number, err := c.enter(call, c.epochs.Writable)
 	if err != nil {
 		return err
@@ -203,14 +204,14 @@ func (c *Cache) Finish(ctx context.Context, writes []cache.Finished, mark cache.
 	// not at all, does not remove them.
 	readable, _, ok := c.epochs.Readable()
 	keep := ok && readable == number
-	own := id(uint64(mark))
+	own := any(id(uint64(mark)))
 	for i, w := range writes {
 		call.keys[i] = c.name(number, w.Key)
 		var e stored
 		if w.Entry != nil && keep {
 			e = c.store(w.Entry, false)
 		}
-		call.args[i] = c.args(own, int64(w.Version), e.kind, e.left, e.packed)
+		call.args = append(call.args, own, int64(w.Version), e.kind, e.left, e.packed)
 	}
 	_, err = c.steps.make(ctx, call)
 	return err
@@ -248,7 +249,7 @@ func (c *Cache) readOrLease(ctx context.Context, s *session, number int64, key c
 	answers, err := c.steps.make(ctx, &call{
 		session: s, script: c.scripts.read,
 		keys: []string{c.name(number, key)},
-		args: [][]any{c.args(id(uint64(lease)), c.opts.LeaseTTL.Microseconds())},
+		args: []any{id(uint64(lease)), c.opts.LeaseTTL.Microseconds()},
 	})
 	if err != nil {
 		return cache.Lookup{}, err
@@ -289,7 +290,7 @@ func (c *Cache) Fill(ctx context.Context, key cache.Key, lease cache.Lease, entr
 	}
 	e := c.store(&entry, absent)
 	call.keys = []string{c.name(number, key)}
-	call.args = [][]any{c.args(id(uint64(lease)), int64(entry.Version), e.kind, e.left, e.packed)}
+	call.args = []any{id(uint64(lease)), int64(entry.Version), e.kind, e.left, e.packed}
 	answers, err := c.steps.make(ctx, call)
 	if err != nil {
 		return false, err
@@ -456,14 +457,6 @@ func (c *Cache) warn(nodes []node) {
 			return
 		}
 	}
-}
-
-// args adds what the clock needs.
-func (c *Cache) args(args ...any) []any {
-	if now, ok := c.clock.arg(); ok {
-		args = append(args, now)
-	}
-	return args
 }
 
 // name gives the name of a key in Redis. The braces have a cluster divide the

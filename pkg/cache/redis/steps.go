@@ -1,10 +1,6 @@
 package redis
 
-import (
-	"context"
-
-	goredis "github.com/redis/go-redis/v9"
-)
+import "context"
 
 // steps gathers the scripts of concurrent callers into pipelines, as reads does
 // with GETs. Scripts of one caller are in one pipeline.
@@ -12,6 +8,7 @@ type steps struct {
 	queue   chan *call
 	stopped <-chan struct{}
 	exec    executor
+	clock   func() (any, bool)
 	size    func(batch int)
 }
 
@@ -24,14 +21,14 @@ type call struct {
 	session *session
 	script  script
 	keys    []string
-	args    [][]any // of each key
-	answers []any
+	args    []any // as many for each key, one key's after another's
+	answers []any // of each key
 	err     error
 	done    chan struct{}
 }
 
-func newSteps(exec executor, stopped <-chan struct{}, size func(batch int)) *steps {
-	return &steps{queue: make(chan *call, maxSteps), stopped: stopped, exec: exec, size: size}
+func newSteps(exec executor, clock func() (any, bool), stopped <-chan struct{}, size func(batch int)) *steps {
+	return &steps{queue: make(chan *call, maxSteps), stopped: stopped, exec: exec, clock: clock, size: size}
 }
 
 // make makes the scripts and gives their answers. The error is the first one's
@@ -94,11 +91,11 @@ func (s *steps) ask(ctx context.Context, batch []*call) {
 		}
 	}
 	err := s.exec(ctx, on, func(ctx context.Context) error {
-		unknown, err := pipeline(ctx, on, asked, "evalsha", func(sc script) string { return sc.name })
+		unknown, err := s.pipeline(ctx, asked, "evalsha", func(sc script) string { return sc.name })
 		if len(unknown) > 0 {
 			// Redis has forgotten the scripts, or a node of the cluster is new:
 			// sent in full once, they are known again.
-			_, err = pipeline(ctx, on, unknown, "eval", func(sc script) string { return sc.source })
+			_, err = s.pipeline(ctx, unknown, "eval", func(sc script) string { return sc.source })
 		}
 		return err
 	})
@@ -107,47 +104,4 @@ func (s *steps) ask(ctx context.Context, batch []*call) {
 			c.err = err
 		}
 	}
-}
-
-// pipeline makes the scripts of all calls, and gives those calls of which Redis
-// did not know a script. Their other scripts may have been made; each is as good
-// made twice.
-func pipeline(ctx context.Context, s *session, calls []*call, command string, text func(script) string) (unknown []*call, err error) {
-	pipe := s.client.Pipeline()
-	cmds := make([][]*goredis.Cmd, len(calls))
-	for i, c := range calls {
-		cmds[i] = make([]*goredis.Cmd, len(c.keys))
-		for j, key := range c.keys {
-			args := make([]any, 0, 4+len(c.args[j]))
-			args = append(args, command, text(c.script), 1, key)
-			cmd := goredis.NewCmd(ctx, append(args, c.args[j]...)...)
-			cmds[i][j] = cmd
-			if err := pipe.Process(ctx, cmd); err != nil {
-				return nil, err
-			}
-		}
-	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
-	for i, c := range calls {
-		c.answers, c.err = make([]any, len(c.keys)), nil
-		for j, cmd := range cmds[i] {
-			answer, cerr := cmd.Result()
-			c.answers[j] = answer
-			if cerr == nil {
-				continue
-			}
-			if goredis.HasErrorPrefix(cerr, "NOSCRIPT") {
-				unknown = append(unknown, c)
-				c.err = nil
-				break
-			}
-			if c.err == nil {
-				c.err = cerr
-			}
-		}
-		if c.err != nil && err == nil {
-			err = c.err
-		}
-	}
-	return unknown, err
 }

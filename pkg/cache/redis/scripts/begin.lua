@@ -16,15 +16,17 @@ local function merged(marks)
   return table.concat(kept) .. NONE .. struct.pack('<i8', last)
 end
 
-local mark, ttl = ARGV[1], tonumber(ARGV[2])
-local kind, s = load()
-local floor, marks = 0, ''
-if kind == 'S' then
-  floor = number(s, 2)
-  marks = without(string.sub(s, HEAD + 1), mark)
-  if #marks >= MOST * MARK then marks = merged(marks) end
-elseif kind ~= '' then
-  floor = number(s, 2)
-end
-keep(floor, NONE, 0, marks .. mark .. struct.pack('<i8', now + ttl), math.ceil(ttl / 1000))
-return 1
+return each(2, function(key, at)
+  local mark, ttl = ARGV[at], tonumber(ARGV[at + 1])
+  local kind, s = load(key)
+  local floor, marks = 0, ''
+  if kind == 'S' then
+    floor = number(s, 2)
+    marks = without(string.sub(s, HEAD + 1), mark)
+    if #marks >= MOST * MARK then marks = merged(marks) end
+  elseif kind ~= '' then
+    floor = number(s, 2)
+  end
+  keep(key, floor, NONE, 0, marks .. mark .. struct.pack('<i8', now + ttl), math.ceil(ttl / 1000))
+  return 1
+end)

@@ -1,6 +1,7 @@
--- What all steps share. One string per key holds either an entry or, while
--- there is none, what the protocol needs to know. Numbers are little-endian
--- signed 64-bit integers, times are in microseconds.
+-- What all steps share. A step is made for each of the keys, one after another;
+-- their arguments follow each other in ARGV. One string per key holds either an
+-- entry or, while there is none, what the protocol needs to know. Numbers are
+-- little-endian signed 64-bit integers, times are in microseconds.
 --
 --   entry    "E" or "A" (absent), version, expiry or 0, then what the client packed
 --   no entry "S", floor, lease, the lease's deadline, then for each mark its id and its deadline
@@ -10,7 +11,6 @@
 -- memory has run out, and a value cannot be stored, the key is deleted instead.
 
 local now = clock()
-local key = KEYS[1]
 
 local NONE = string.rep('\0', 8)     -- no lease; also the id of marks that were merged
 local STAY = 3600 * 1000             -- longest stay of a value after the last step, in ms
@@ -22,39 +22,39 @@ local function number(s, at) return (struct.unpack('<i8', s, at)) end
 
 -- load gives the kind of what is kept and its first bytes: enough of an entry,
 -- and all of a state.
-local function load()
+local function load(key)
   local s = redis.call('GETRANGE', key, 0, 511)
   local kind = string.sub(s, 1, 1)
   if kind == 'S' and #s == 512 then s = redis.call('GET', key) end
   return kind, s
 end
 
-local function forget() redis.call('DEL', key) end
+local function forget(key) redis.call('DEL', key) end
 
-local function put(s, ms)
+local function put(key, s, ms)
   local r = redis.pcall('SET', key, s, 'PX', ms)
   if type(r) == 'table' and r.err then
-    if string.find(r.err, 'OOM', 1, true) then forget() return false end
+    if string.find(r.err, 'OOM', 1, true) then forget(key) return false end
     error(r.err)
   end
   return true
 end
 
 -- keep stores a state; one that says nothing is forgotten.
-local function keep(floor, lease, till, marks, ms)
-  if lease == NONE and marks == '' then forget() return false end
-  return put('S' .. struct.pack('<i8', floor) .. lease .. struct.pack('<i8', till) .. marks, STAY + (ms or 0))
+local function keep(key, floor, lease, till, marks, ms)
+  if lease == NONE and marks == '' then forget(key) return false end
+  return put(key, 'S' .. struct.pack('<i8', floor) .. lease .. struct.pack('<i8', till) .. marks, STAY + (ms or 0))
 end
 
 -- store keeps an entry of which `left` microseconds are left, 0 for all time.
-local function store(kind, version, left, body)
+local function store(key, kind, version, left, body)
   local ms, expires = STAY, 0
   if left > 0 then
     expires = now + left
     ms = math.min(STAY, math.floor(left / 1000))
-    if ms < 1 then forget() return false end
+    if ms < 1 then forget(key) return false end
   end
-  return put(kind .. struct.pack('<i8i8', version, expires) .. body, ms)
+  return put(key, kind .. struct.pack('<i8i8', version, expires) .. body, ms)
 end
 
 -- live tells whether a mark stands whose deadline has not come.
@@ -74,4 +74,12 @@ local function without(marks, id)
     if at % MARK == 1 then return string.sub(marks, 1, at - 1) .. string.sub(marks, at + MARK), true end
     from = at + 1
   end
+end
+
+-- each makes the step for every key and gives the answers. A step takes its key
+-- and where in ARGV its arguments begin, of which it has `n`.
+local function each(n, step)
+  local answers = {}
+  for i = 1, #KEYS do answers[i] = step(KEYS[i], (i - 1) * n + 1) end
+  return answers
 end

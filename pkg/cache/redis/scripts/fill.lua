@@ -2,13 +2,15 @@
 -- Gives 1 when the entry was stored: the lease stood, no mark is live, and
 -- nothing newer is known.
 
-local lease, version, new = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local kind, s = load()
-if kind ~= 'S' or string.sub(s, 10, 17) ~= lease or number(s, 18) <= now then return 0 end
-local marks, floor = string.sub(s, HEAD + 1), number(s, 2)
-if new == '' or live(marks) or version < floor then
-  keep(floor, NONE, 0, marks)
+return each(5, function(key, at)
+  local lease, version, new = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2]
+  local kind, s = load(key)
+  if kind ~= 'S' or string.sub(s, 10, 17) ~= lease or number(s, 18) <= now then return 0 end
+  local marks, floor = string.sub(s, HEAD + 1), number(s, 2)
+  if new == '' or live(marks) or version < floor then
+    keep(key, floor, NONE, 0, marks)
+    return 0
+  end
+  if store(key, new, version, tonumber(ARGV[at + 3]), ARGV[at + 4]) then return 1 end
   return 0
-end
-if store(new, version, tonumber(ARGV[4]), ARGV[5]) then return 1 end
-return 0
+end)
