@@ -354,3 +354,68 @@ func TestLoopback(t *testing.T) {
 		}
 	}
 }
+
+func TestARotatedSecretIsReadAgain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "password")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("first")
+	var backends config.Backends
+	if err := config.Load([]string{
+		"TRIVET_DATABASE_URL=postgres://user@db/trivet", "TRIVET_DATABASE_PASSWORD_FILE=" + path, "TRIVET_CACHE_PASSWORD=fixed",
+	}, &backends); err != nil {
+		t.Fatal(err)
+	}
+	write("second")
+	for want, secret := range map[string]config.RotatedSecret{"second": backends.DatabasePassword, "fixed": backends.CachePassword} {
+		if got, err := secret.Current(); err != nil || got != want {
+			t.Errorf("got %q, %v; want %s", got, err, want)
+		}
+		if shown := fmt.Sprintf("%v %+v %#v", secret, secret, backends); strings.Contains(shown, "first") || strings.Contains(shown, "fixed") {
+			t.Errorf("shown: %s", shown)
+		}
+	}
+	if !backends.BrokerLogin.IsZero() {
+		t.Error("a login that nobody has given")
+	}
+}
+
+func TestLoginsThatContradictEachOther(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		environ []string
+		want    string
+	}{
+		"two database passwords": {
+			[]string{"TRIVET_DATABASE_URL=postgres://u:hunter2@db/n", "TRIVET_DATABASE_PASSWORD=other"},
+			"TRIVET_DATABASE_PASSWORD: the URL has a password too; only one of them may have it",
+		},
+		"two broker passwords": {
+			[]string{"TRIVET_DATABASE_URL=postgres://db/n", "TRIVET_BROKER_URL=amqp://u:hunter2@mq/", "TRIVET_BROKER_LOGIN={}"},
+			"TRIVET_BROKER_LOGIN: the URL has a password too; only one of them may have it",
+		},
+		"a password beside an identity": {
+			[]string{"TRIVET_DATABASE_URL=postgres://u@db/n", "TRIVET_DATABASE_LOGIN=aws", "TRIVET_DATABASE_PASSWORD=other"},
+			"TRIVET_DATABASE_PASSWORD: TRIVET_DATABASE_LOGIN is aws, which needs none",
+		},
+		"another identity": {
+			[]string{"TRIVET_DATABASE_URL=postgres://u@db/n", "TRIVET_DATABASE_LOGIN=ldap"},
+			"TRIVET_DATABASE_LOGIN: malformed; expected password or aws",
+		},
+		"a role's name": {
+			[]string{"TRIVET_DATABASE_URL=postgres://u@db/n", "TRIVET_DATABASE_USERS=api,Robert'); --"},
+			"TRIVET_DATABASE_USERS: a role's name has lower-case letters, digits and underscores, 63 at most, and is not the owner's",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if err := config.Load(c.environ, &config.Backends{}, &config.DatabaseRoles{}); err == nil || err.Error() != c.want {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+		})
+	}
+}
