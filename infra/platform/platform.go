@@ -60,11 +60,16 @@ type DatabaseEndpoint struct {
 	Port     int
 	Name     string
 	Login    Login
-	Admin    Secret
+	Admin    Secret              // a JSON object with username and password
 	Roots    pulumi.StringOutput // authorities of the server's certificate, PEM; empty for the system's
 	MaxConns int                 // of the server, for caps of the autoscaler
 	CIDRs    []string            // where it is, for network policies
 }
+
+// DatabaseUser is the name under which a service logs in to the database:
+// identities are bound to it, and the bootstrap job makes it. The service
+// "migrate" owns the schema.
+func DatabaseUser(service string) string { return "trivet_" + service }
 
 // Login is how services authenticate at the database.
 type Login string
