@@ -27,6 +27,7 @@ func Parse(values map[string]string, stack string) (Config, error) {
 	cfg := Defaults(platform.Tier(values["tier"]), Profile(values["profile"]))
 	cfg.Spec.Stack = stack
 	decode(document, &cfg, &wrong)
+	cfg.Spec.Images = images(cfg)
 	validate(cfg, &wrong)
 	return cfg, wrong.failure(stack)
 }
