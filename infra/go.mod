@@ -3,10 +3,15 @@ module github.com/trivetkv/trivet/infra
 go 1.26.0
 
 require (
-	github.com/blang/semver v3.5.1+incompatible // indirect
 	github.com/pulumi/pulumi-aws/sdk/v6 v6.83.0
 	github.com/pulumi/pulumi-kubernetes/sdk/v4 v4.23.0
 	github.com/pulumi/pulumi-random/sdk/v4 v4.18.4
 	github.com/pulumi/pulumi-tls/sdk/v5 v5.2.0
 	github.com/pulumi/pulumi/sdk/v3 v3.190.0
+)
+
+require (
+	github.com/blang/semver v3.5.1+incompatible // indirect
+	k8s.io/api v0.34.2 // indirect
+	k8s.io/pod-security-admission v0.34.2 // indirect
 )
