@@ -50,15 +50,24 @@ func (v Value) Set() bool {
 	}
 }
 
-// Field is the value at a path of names within objects. Within what is hidden,
-// everything is hidden.
+// Field is the value at a path of names within objects and of indices, written
+// as numbers, within lists. Within what is hidden, everything is hidden.
 func (v Value) Field(path ...string) Value {
 	for _, name := range path {
-		if v.Hidden() {
+		switch held := v.any.(type) {
+		case Unknown, Secret:
 			return v
+		case map[string]any:
+			v = Value{held[name]}
+		case []any:
+			index, err := strconv.Atoi(name)
+			if err != nil || index < 0 || index >= len(held) {
+				return Value{}
+			}
+			v = Value{held[index]}
+		default:
+			return Value{}
 		}
-		object, _ := v.any.(map[string]any)
-		v = Value{object[name]}
 	}
 	return v
 }
