@@ -38,7 +38,7 @@ const (
 
 const (
 	readLoops = 2 // with more, round trips carry less each, and processors do more
-	stepLoops = 2
+	stepLoops = 1 // a second one would halve what a run of a script is shared by
 
 	// clockStep is how far Redis' clock may be off what it was a moment ago
 	// before deadlines are not trusted.

@@ -14,7 +14,7 @@ import (
 
 // Bounds of batches of puts.
 const (
-	maxPutBatches = 4 // under way at once
+	maxPutBatches = 2 // under way at once: one is made while the other is synced
 	maxPuts       = 512
 	maxPutBytes   = 1 << 20
 	maxPutsLooked = 4 * maxPuts // of the queue, for puts of other keys

@@ -12,24 +12,27 @@
 
 local now = clock()
 
+local call, sub, pack, unpack = redis.call, string.sub, struct.pack, struct.unpack
+
 local NONE = string.rep('\0', 8)     -- no lease; also the id of marks that were merged
+local FREE = NONE .. NONE            -- no lease, and its deadline
 local STAY = 3600 * 1000             -- longest stay of a value after the last step, in ms
 local MARK = 16                      -- length of a mark
 local HEAD = 25                      -- length of a state without its marks
 local MOST = 1024                    -- marks that are told apart
 
-local function number(s, at) return (struct.unpack('<i8', s, at)) end
+local function number(s, at) return (unpack('<i8', s, at)) end
 
 -- load gives the kind of what is kept and its first bytes: enough of an entry,
--- and all of a state.
+-- and all of a state, which seldom has more than one mark.
 local function load(key)
-  local s = redis.call('GETRANGE', key, 0, 511)
-  local kind = string.sub(s, 1, 1)
-  if kind == 'S' and #s == 512 then s = redis.call('GET', key) end
+  local s = call('GETRANGE', key, 0, HEAD + MARK)
+  local kind = sub(s, 1, 1)
+  if kind == 'S' and #s > HEAD + MARK then s = call('GET', key) end
   return kind, s
 end
 
-local function forget(key) redis.call('DEL', key) end
+local function forget(key) call('DEL', key) end
 
 local function put(key, s, ms)
   local r = redis.pcall('SET', key, s, 'PX', ms)
@@ -43,7 +46,7 @@ end
 -- keep stores a state; one that says nothing is forgotten.
 local function keep(key, floor, lease, till, marks, ms)
   if lease == NONE and marks == '' then forget(key) return false end
-  return put(key, 'S' .. struct.pack('<i8', floor) .. lease .. struct.pack('<i8', till) .. marks, STAY + (ms or 0))
+  return put(key, 'S' .. pack('<i8', floor) .. lease .. pack('<i8', till) .. marks, STAY + (ms or 0))
 end
 
 -- store keeps an entry of which `left` microseconds are left, 0 for all time.
@@ -54,7 +57,7 @@ local function store(key, kind, version, left, body)
     ms = math.min(STAY, math.floor(left / 1000))
     if ms < 1 then forget(key) return false end
   end
-  return put(key, kind .. struct.pack('<i8i8', version, expires) .. body, ms)
+  return put(key, kind .. pack('<i8i8', version, expires) .. body, ms)
 end
 
 -- live tells whether a mark stands whose deadline has not come.
@@ -71,7 +74,7 @@ local function without(marks, id)
   while true do
     local at = string.find(marks, id, from, true)
     if not at then return marks, false end
-    if at % MARK == 1 then return string.sub(marks, 1, at - 1) .. string.sub(marks, at + MARK), true end
+    if at % MARK == 1 then return sub(marks, 1, at - 1) .. sub(marks, at + MARK), true end
     from = at + 1
   end
 end

@@ -5,8 +5,8 @@
 return each(5, function(key, at)
   local lease, version, new = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2]
   local kind, s = load(key)
-  if kind ~= 'S' or string.sub(s, 10, 17) ~= lease or number(s, 18) <= now then return 0 end
-  local marks, floor = string.sub(s, HEAD + 1), number(s, 2)
+  if kind ~= 'S' or sub(s, 10, 17) ~= lease or number(s, 18) <= now then return 0 end
+  local marks, floor = sub(s, HEAD + 1), number(s, 2)
   if new == '' or live(marks) or version < floor then
     keep(key, floor, NONE, 0, marks)
     return 0

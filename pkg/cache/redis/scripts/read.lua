@@ -6,16 +6,16 @@ return each(2, function(key, at)
   local kind, s = load(key)
   local floor, marks = 0, ''
   if kind == 'S' then
-    marks = string.sub(s, HEAD + 1)
+    marks = sub(s, HEAD + 1)
     if live(marks) then return 'B' end
-    local held = string.sub(s, 10, 17)
+    local held = sub(s, 10, 17)
     if held ~= NONE and number(s, 18) > now then return 'H' .. held end
     -- The floor guards against writes that are under way and against readers with
     -- an older lease. When there are none, it has done its work.
     if marks ~= '' then floor = number(s, 2) end
   elseif kind ~= '' then
     local expires = number(s, 10)
-    if expires == 0 or expires > now then return redis.call('GET', key) end
+    if expires == 0 or expires > now then return call('GET', key) end
   end
   if keep(key, floor, lease, now + ttl, marks) then return 'L' end
   return 'B'
