@@ -85,8 +85,8 @@ func (w Waiver) ExpiredAt(now time.Time) bool {
 
 // Traffic is what clients do, for the estimate of what usage costs.
 type Traffic struct {
-	ReadsPerSecond  int `json:"readsPerSecond"`
-	WritesPerSecond int `json:"writesPerSecond"`
-	ValueBytes      int `json:"valueBytes"` // of a typical value
-	EgressGB        int `json:"egressGB"`   // a month, to the internet
+	ReadsPerSecond  int `json:"readsPerSecond"`  // on average
+	WritesPerSecond int `json:"writesPerSecond"` // on average
+	ValueBytes      int `json:"valueBytes"`      // of a typical value
+	EgressGB        int `json:"egressGB"`        // a month, to the internet
 }

@@ -27,7 +27,7 @@ func Defaults(tier platform.Tier, profile Profile) Config {
 	cfg.Spec.Tier = tier
 	cfg.Spec.Region = "us-east-1"
 	cfg.Spec.Network.CIDR = "10.20.0.0/16"
-	cfg.Spec.Cluster.Version = "1.34"
+	cfg.Spec.Cluster.Version = "1.35"
 	cfg.Spec.Cluster.NodeAutoscaler = "cluster-autoscaler"
 	cfg.Spec.Database.Version = "16.8" // supported for years, as only some minor versions are
 	cfg.Spec.Broker.Version = "3.13"

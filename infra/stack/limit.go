@@ -41,7 +41,7 @@ var Limits = map[string]Limit{
 	"network.zones":              {Min: 1, Max: 3},
 	"network.privateEndpoints.*": {Pattern: regexp.MustCompile(`^[a-z0-9]+([.-][a-z0-9]+)*$`), Want: "a service's name, such as ecr.api", Required: true},
 
-	"cluster.version":                  {Pattern: regexp.MustCompile(`^1\.\d{2}$`), Want: "a version such as 1.34", Required: true},
+	"cluster.version":                  {Pattern: regexp.MustCompile(`^1\.\d{2}$`), Want: "a version such as 1.35", Required: true},
 	"cluster.adminRoles.*":             {Pattern: role, Want: "the ARN of an IAM role: access is given to roles, not to people", Required: true},
 	"cluster.deployRoles.*":            {Pattern: role, Want: "the ARN of an IAM role: access is given to roles, not to people", Required: true},
 	"cluster.nodeAutoscaler":           {Choices: []string{"cluster-autoscaler", "none"}, Required: true},

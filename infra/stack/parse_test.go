@@ -152,7 +152,7 @@ func TestWrongSettingsAreRefused(t *testing.T) {
 		"too small a network":     {[]string{"network", `{"cidr":"10.20.0.0/24"}`}, "network.cidr", "from /16"},
 		"public addresses":        {[]string{"network", `{"cidr":"8.8.0.0/16"}`}, "network.cidr", "addresses on the internet"},
 		"endpoint twice":          {[]string{"network", `{"privateEndpoints":["sts","sts"]}`}, "network.privateEndpoints", "listed twice"},
-		"patch version":           {[]string{"cluster", `{"version":"1.34.2",` + admin + `}`}, "cluster.version", "a version such as 1.34"},
+		"patch version":           {[]string{"cluster", `{"version":"1.34.2",` + admin + `}`}, "cluster.version", "a version such as 1.35"},
 		"old version":             {[]string{"cluster", `{"version":"1.27",` + admin + `}`}, "cluster.version", "too old"},
 		"a person as admin":       {[]string{"cluster", `{"adminRoles":["arn:aws:iam::111122223333:user/kim"]}`}, "cluster.adminRoles[0]", "not to people"},
 		"no admin":                {[]string{"cluster", `{}`}, "cluster.adminRoles", "it is missing"},

@@ -90,7 +90,7 @@ func checkNetwork(network platform.Network, wrong *problems) {
 }
 
 // minVersion is the oldest Kubernetes that the manifests are written for.
-const minVersion = "1.31"
+const minVersion = "1.33"
 
 func checkCluster(cluster platform.Cluster, layer Layer, wrong *problems) {
 	if cluster.Version != "" && cluster.Version < minVersion {
