@@ -38,6 +38,7 @@ type Network struct {
 	PublicCIDRs      []string // of the subnets, as planned
 	PrivateCIDRs     []string
 	DataCIDRs        []string
+	NATGatewayIDs    pulumi.StringArray // as CloudWatch calls them
 }
 
 // NewNetwork registers the network.

@@ -91,6 +91,7 @@ func (n *Network) addNATs(ctx *pulumi.Context, name string, spec platform.Spec, 
 			return nil, fmt.Errorf("%s: %w", natName, err)
 		}
 		gateways = append(gateways, nat)
+		n.NATGatewayIDs = append(n.NATGatewayIDs, nat.ID().ToStringOutput())
 	}
 	return gateways, nil
 }
