@@ -12,6 +12,12 @@ require (
 
 require (
 	github.com/blang/semver v3.5.1+incompatible // indirect
+	github.com/santhosh-tekuri/jsonschema/v5 v5.0.0
+	github.com/trivetkv/trivet/pkg v0.0.0
+	gopkg.in/yaml.v3 v3.0.1
 	k8s.io/api v0.34.2 // indirect
+	k8s.io/apimachinery v0.34.2 // indirect
 	k8s.io/pod-security-admission v0.34.2 // indirect
 )
+
+replace github.com/trivetkv/trivet/pkg => ../pkg

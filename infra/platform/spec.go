@@ -50,8 +50,8 @@ type Network struct {
 
 // Cluster is the Kubernetes cluster.
 type Cluster struct {
-	Version        string    `json:"version"`        // Kubernetes version, such as 1.33
-	PublicEndpoint bool      `json:"publicEndpoint"` // the API server answers from outside, to EndpointCIDRs
+	Version        string    `json:"version"`        // Kubernetes version, such as 1.35
+	PublicEndpoint bool      `json:"publicEndpoint"` // the API server answers from outside, to endpointCIDRs
 	EndpointCIDRs  []string  `json:"endpointCIDRs"`  // who may reach it then
 	RunnerInside   bool      `json:"runnerInside"`   // this deployment runs inside the network, so a private endpoint is reachable
 	AdminRoles     []string  `json:"adminRoles"`     // identities with administrator's access; roles, not people
@@ -79,7 +79,7 @@ type Cache struct {
 
 // Database is the managed PostgreSQL.
 type Database struct {
-	Version            string `json:"version"`            // of PostgreSQL, such as 16.6
+	Version            string `json:"version"`            // of PostgreSQL
 	InstanceType       string `json:"instanceType"`       // of writer and readers, as the cloud calls it
 	Readers            int    `json:"readers"`            // standbys beside the writer, each in another zone
 	BackupDays         int    `json:"backupDays"`         // how far back it can be restored, to the second
@@ -119,7 +119,7 @@ const (
 
 // Edge is what the world sees: names, certificates, balancer, CDN, firewall.
 type Edge struct {
-	ZoneID         string   `json:"zoneID"`         // the public DNS zone of Domain; it exists and is delegated before the stack, and outlives it
+	ZoneID         string   `json:"zoneID"`         // the public DNS zone of the domain; it exists and is delegated before the stack, and outlives it
 	WAF            WAF      `json:"waf"`            // a firewall before everything (all), before console, docs and status alone (edge), or off
 	RateLimit      int      `json:"rateLimit"`      // requests of one address in five minutes
 	CDN            bool     `json:"cdn"`            // for console, docs and status

@@ -37,11 +37,12 @@ var Limits = map[string]Limit{
 	"costCentre":  {Pattern: tagText, Want: "a cost centre, such as 4711: letters, digits, spaces and _.:/=+-@", Required: true},
 	"tags.*":      {Pattern: tagText, Want: "letters, digits, spaces and _.:/=+-@"},
 
-	"network.cidr":               {Required: true},
+	"network.cidr":               {Required: true, Want: "a range of private IPv4 addresses from /16 to /20"},
 	"network.zones":              {Min: 1, Max: 3},
 	"network.privateEndpoints.*": {Pattern: regexp.MustCompile(`^[a-z0-9]+([.-][a-z0-9]+)*$`), Want: "a service's name, such as ecr.api", Required: true},
 
 	"cluster.version":                  {Pattern: regexp.MustCompile(`^1\.\d{2}$`), Want: "a version such as 1.35", Required: true},
+	"cluster.endpointCIDRs.*":          {Required: true, Want: "a range of addresses such as 203.0.113.0/24"},
 	"cluster.adminRoles.*":             {Pattern: role, Want: "the ARN of an IAM role: access is given to roles, not to people", Required: true},
 	"cluster.deployRoles.*":            {Pattern: role, Want: "the ARN of an IAM role: access is given to roles, not to people", Required: true},
 	"cluster.nodeAutoscaler":           {Choices: []string{"cluster-autoscaler", "none"}, Required: true},
@@ -69,6 +70,7 @@ var Limits = map[string]Limit{
 	"broker.version":      {Pattern: regexp.MustCompile(`^\d+\.\d+$`), Want: "a version of RabbitMQ such as 3.13", Required: true},
 
 	"edge.zoneID":         {Pattern: regexp.MustCompile(`^Z[A-Z0-9]{5,31}$`), Want: "the id of a Route 53 zone, such as Z0123456789ABCDEFGHIJ"},
+	"edge.allowCIDRs.*":   {Required: true, Want: "a range of addresses such as 203.0.113.0/24"},
 	"edge.waf":            {Choices: []string{"all", "edge", "off"}, Required: true},
 	"edge.rateLimit":      {Min: 10, Max: 2_000_000_000},
 	"edge.accessLogsDays": {Min: 1, Max: 3653},
@@ -95,7 +97,7 @@ var Limits = map[string]Limit{
 	"services.*.memory": {Pattern: regexp.MustCompile(`^[1-9]\d*(Mi|Gi)$`), Want: "memory as Kubernetes writes it, such as 512Mi or 2Gi", Required: true},
 
 	"waivers.*.rule":     {Pattern: regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`), Want: "the name of a guardrail", Required: true},
-	"waivers.*.resource": {Required: true},
+	"waivers.*.resource": {Required: true, Want: "a name or URN, with * for any characters"},
 	"waivers.*.reason":   {Pattern: regexp.MustCompile(`\S(.|\n){8,}\S`), Want: "a sentence that says why", Required: true},
 	"waivers.*.expires":  {Pattern: regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`), Want: "a day such as 2027-03-31", Required: true},
 
@@ -144,11 +146,11 @@ func checkValue(setting string, v reflect.Value, wrong *problems) {
 			checkValue(join(setting, key.String()), v.MapIndex(key), wrong)
 		}
 	case reflect.String:
-		if problem := limitOf(setting).text(v.String()); problem != "" {
+		if problem := LimitOf(setting).text(v.String()); problem != "" {
 			wrong.add(setting, "%s", problem)
 		}
 	case reflect.Int:
-		if problem := limitOf(setting).number(int(v.Int())); problem != "" {
+		if problem := LimitOf(setting).number(int(v.Int())); problem != "" {
 			wrong.add(setting, "%s", problem)
 		}
 	}
@@ -156,9 +158,9 @@ func checkValue(setting string, v reflect.Value, wrong *problems) {
 
 var index = regexp.MustCompile(`\[\d+\]`)
 
-// limitOf gives the limit of a setting such as services.api.min, which stands
+// LimitOf gives the limit of a setting such as services.api.min, which stands
 // under services.*.min.
-func limitOf(setting string) Limit {
+func LimitOf(setting string) Limit {
 	name := index.ReplaceAllString(setting, ".*")
 	if limit, ok := Limits[name]; ok {
 		return limit
