@@ -13,6 +13,7 @@ type Account struct {
 	ID        string
 	Partition string // aws, aws-cn or aws-us-gov
 	Region    string
+	Caller    string // ARN of who deploys
 }
 
 // lookUpAccount asks the provider whose account it works in.
@@ -25,7 +26,24 @@ func lookUpAccount(ctx *pulumi.Context, region string, provider *aws.Provider) (
 	if err != nil {
 		return Account{}, fmt.Errorf("ask for the partition: %w", err)
 	}
-	return Account{ID: caller.AccountId, Partition: partition.Partition, Region: region}, nil
+	return Account{ID: caller.AccountId, Partition: partition.Partition, Region: region, Caller: caller.Arn}, nil
+}
+
+// zonesWithoutEKS are zones where EKS puts no control plane.
+var zonesWithoutEKS = []string{"use1-az3", "usw1-az2", "cac1-az3"}
+
+// lookUpZones asks for the zones of the region that every account can use. They
+// come in the order of their names, which a zone that is added does not change.
+func lookUpZones(ctx *pulumi.Context, provider *aws.Provider) ([]string, error) {
+	zones, err := aws.GetAvailabilityZones(ctx, &aws.GetAvailabilityZonesArgs{
+		State:          pulumi.StringRef("available"),
+		ExcludeZoneIds: zonesWithoutEKS,
+		Filters:        []aws.GetAvailabilityZonesFilter{{Name: "opt-in-status", Values: []string{"opt-in-not-required"}}},
+	}, pulumi.Provider(provider))
+	if err != nil {
+		return nil, fmt.Errorf("ask for the zones of the region: %w", err)
+	}
+	return zones.Names, nil
 }
 
 // arn names a resource of this account and region.
