@@ -104,7 +104,7 @@ func newVault(ctx *pulumi.Context, name string, spec platform.Spec, key *kms.Key
 	if _, err := backup.NewVaultLockConfiguration(ctx, name, &backup.VaultLockConfigurationArgs{
 		BackupVaultName:   vault.Name,
 		MinRetentionDays:  pulumi.Int(copyDays), // the shortest that a rule below asks for: others would be refused
-		MaxRetentionDays:  pulumi.Int(monthlyDays + 35),
+		MaxRetentionDays:  pulumi.Int(max(monthlyDays, spec.Backup.Days)),
 		ChangeableForDays: pulumi.Int(7),
 	}, options...); err != nil {
 		return nil, fmt.Errorf("lock of vault %s: %w", name, err)

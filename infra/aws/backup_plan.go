@@ -17,10 +17,6 @@ const (
 	copyDays    = 7 // of the daily copies in the other region: each is a full one
 )
 
-// backupTag marks what else is to be backed up: volumes of the cluster have it
-// from the storage class that made them.
-const backupTag = "backup"
-
 // backupRules say when recovery points are made and for how long they are kept.
 // Point in time recovery is the database's own; these are for the day when the
 // database itself is gone, or was wrong for longer than it remembers.
@@ -59,18 +55,29 @@ func backupRule(name, schedule string, days int, vault, away pulumi.StringInput,
 }
 
 // addBackupSelections says what is backed up: the database, by name, so that no
-// lost tag can leave it out, and volumes by their tag. The cache has snapshots
-// of its own, since AWS Backup does not know it; a broker holds nothing for long.
+// lost tag can leave it out, and the cluster's persistent volumes by the tags
+// that the driver gives them. The cache has snapshots of its own, since AWS
+// Backup does not know it; a broker holds nothing for long.
 func addBackupSelections(ctx *pulumi.Context, name string, args BackupArgs, plan *backup.Plan, parent pulumi.Resource) error {
 	role, rights, err := newBackupRole(ctx, name, args.Account, parent)
 	if err != nil {
 		return err
 	}
+	// AWS Backup leaves out Aurora, even by name, in a region where it was not
+	// let in. The setting is the region's, and has more services than these:
+	// what somebody else has set for them stays.
+	services, err := backup.NewRegionSettings(ctx, name, &backup.RegionSettingsArgs{
+		ResourceTypeOptInPreference: pulumi.BoolMap{"Aurora": pulumi.Bool(true), "EBS": pulumi.Bool(true)},
+	}, pulumi.Parent(parent), pulumi.IgnoreChanges([]string{"resourceTypeOptInPreference"}))
+	if err != nil {
+		return fmt.Errorf("services that AWS Backup works for: %w", err)
+	}
+	before := pulumi.DependsOn(append(rights, services))
 	if _, err := backup.NewSelection(ctx, name+"-database", &backup.SelectionArgs{
 		PlanId:     plan.ID(),
 		IamRoleArn: role,
 		Resources:  pulumi.StringArray{args.Database.ARN},
-	}, pulumi.Parent(parent), pulumi.DependsOn(rights)); err != nil {
+	}, pulumi.Parent(parent), before); err != nil {
 		return fmt.Errorf("backup of the database: %w", err)
 	}
 	if _, err := backup.NewSelection(ctx, name+"-volumes", &backup.SelectionArgs{
@@ -78,14 +85,20 @@ func addBackupSelections(ctx *pulumi.Context, name string, args BackupArgs, plan
 		IamRoleArn: role,
 		Resources:  pulumi.StringArray{pulumi.String(fmt.Sprintf("arn:%s:ec2:*:*:volume/*", args.Account.Partition))},
 		Conditions: backup.SelectionConditionArray{backup.SelectionConditionArgs{
-			StringEquals: backup.SelectionConditionStringEqualArray{backup.SelectionConditionStringEqualArgs{
-				Key: pulumi.String("aws:ResourceTag/" + backupTag), Value: pulumi.String(physicalName(args.Spec)),
-			}},
+			StringEquals: backup.SelectionConditionStringEqualArray{
+				tagged("ebs.csi.aws.com/cluster", "true"),
+				tagged("kubernetes.io/cluster/"+physicalName(args.Spec), "owned"),
+			},
 		}},
-	}, pulumi.Parent(parent), pulumi.DependsOn(rights)); err != nil {
+	}, pulumi.Parent(parent), before); err != nil {
 		return fmt.Errorf("backup of volumes: %w", err)
 	}
 	return nil
+}
+
+// tagged is a condition on a resource's tag.
+func tagged(key, value string) backup.SelectionConditionStringEqualArgs {
+	return backup.SelectionConditionStringEqualArgs{Key: pulumi.String("aws:ResourceTag/" + key), Value: pulumi.String(value)}
 }
 
 // newBackupRole makes the role in which AWS Backup makes recovery points and
@@ -95,7 +108,6 @@ func newBackupRole(ctx *pulumi.Context, name string, account Account, parent pul
 		Description: pulumi.String("Makes recovery points and restores them"),
 		AssumeRolePolicy: pulumi.String(policy(statement{
 			Effect: allow, Principal: service("backup.amazonaws.com"), Action: []string{"sts:AssumeRole"},
-			Condition: conditions{"StringEquals": {"aws:SourceAccount": {account.ID}}},
 		})),
 	}, pulumi.Parent(parent))
 	if err != nil {

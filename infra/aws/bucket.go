@@ -22,6 +22,10 @@ type bucketArgs struct {
 	OldDays    int                // likewise of versions that were replaced or deleted
 	LockDays   int                // nobody can delete or replace an object for so long; 0 for no lock
 
+	// AccessLists takes objects that are handed over with an access list, as
+	// CloudFront does with its logs. The bucket owns them all the same.
+	AccessLists bool
+
 	// Statements add to the policy what services may do.
 	Statements func(bucketARN string) []statement
 }
@@ -47,10 +51,15 @@ func newBucket(ctx *pulumi.Context, name string, args bucketArgs, parent pulumi.
 	// behind must not come open by that.
 	opts := stateful(args.Spec, parent)
 
-	if _, err := s3.NewBucketOwnershipControls(ctx, name, &s3.BucketOwnershipControlsArgs{
+	ownership := "BucketOwnerEnforced"
+	if args.AccessLists {
+		ownership = "BucketOwnerPreferred"
+	}
+	owned, err := s3.NewBucketOwnershipControls(ctx, name, &s3.BucketOwnershipControlsArgs{
 		Bucket: id,
-		Rule:   s3.BucketOwnershipControlsRuleArgs{ObjectOwnership: pulumi.String("BucketOwnerEnforced")}, // no access lists
-	}, opts); err != nil {
+		Rule:   s3.BucketOwnershipControlsRuleArgs{ObjectOwnership: pulumi.String(ownership)},
+	}, opts)
+	if err != nil {
 		return bucket{}, fmt.Errorf("ownership in bucket %s: %w", name, err)
 	}
 	closed, err := s3.NewBucketPublicAccessBlock(ctx, name, &s3.BucketPublicAccessBlockArgs{
@@ -105,7 +114,7 @@ func newBucket(ctx *pulumi.Context, name string, args bucketArgs, parent pulumi.
 	if err != nil {
 		return bucket{}, fmt.Errorf("policy of bucket %s: %w", name, err)
 	}
-	b.ready = []pulumi.Resource{rights, encrypted}
+	b.ready = []pulumi.Resource{rights, encrypted, owned}
 	if args.LockDays > 0 {
 		lock, err := s3.NewBucketObjectLockConfigurationV2(ctx, name, &s3.BucketObjectLockConfigurationV2Args{
 			Bucket: id,

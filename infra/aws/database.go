@@ -30,7 +30,8 @@ type Database struct {
 	ClusterID      pulumi.StringOutput // the cluster's identifier, as CloudWatch calls it
 	ResourceID     pulumi.StringOutput // as policies call it that allow rds-db:connect
 	AdminSecretARN pulumi.StringOutput // of the administrator's password, rotated by AWS
-	LogGroups      []string            // names of the log groups, by what is in them: postgresql, iam-db-auth-error
+
+	memoryGiB int // of each instance
 }
 
 // DatabaseArgs are what the database depends on.
@@ -57,7 +58,7 @@ func NewDatabase(ctx *pulumi.Context, name string, args DatabaseArgs, opts ...pu
 	if err != nil {
 		return nil, err
 	}
-	database := &Database{}
+	database := &Database{memoryGiB: memory}
 	if err := ctx.RegisterComponentResource(componentType("Database"), name, database, opts...); err != nil {
 		return nil, err
 	}
@@ -197,7 +198,6 @@ func (d *Database) addLogs(ctx *pulumi.Context, name string, args DatabaseArgs) 
 			return nil, fmt.Errorf("log group of the database's %s: %w", kind, err)
 		}
 		groups = append(groups, group)
-		d.LogGroups = append(d.LogGroups, groupName)
 	}
 	return groups, nil
 }

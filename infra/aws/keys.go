@@ -72,7 +72,7 @@ type keyArgs struct {
 // deletion was asked for can be kept for as long as KMS allows, 30 days, where
 // it guards production's data.
 func newKey(ctx *pulumi.Context, name string, args keyArgs, parent pulumi.Resource, opts ...pulumi.ResourceOption) (*kms.Key, error) {
-	days := 7
+	days := 14
 	if args.Spec.Production() {
 		days = 30
 	}
