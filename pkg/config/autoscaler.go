@@ -17,6 +17,7 @@ type Autoscaler struct {
 	Namespace  string          `env:"TRIVET_AUTOSCALER_NAMESPACE" envDefault:"trivet" doc:"Kubernetes namespace of the workloads; the Lease and the stored state are kept there, too."`
 	Kubeconfig string          `env:"TRIVET_AUTOSCALER_KUBECONFIG" doc:"File that says how to reach the cluster. Without it, the autoscaler's own pod tells."`
 	Workloads  ScaledWorkloads `env:"TRIVET_AUTOSCALER_WORKLOADS" envDefault:"[{\"name\":\"trivet-api\",\"kind\":\"api\"},{\"name\":\"trivet-consumer\",\"kind\":\"consumer\"}]" doc:"What is scaled, as a JSON list of Deployments; docs/autoscaling.md has the fields."`
+	PodsCA     string          `env:"TRIVET_AUTOSCALER_PODS_CA" doc:"File of the authorities, PEM, that sign the pods' certificates. With it pods are asked for their numbers over TLS, and their certificate has to be for DEPLOYMENT.NAMESPACE.svc."`
 	DryRun     bool            `env:"TRIVET_AUTOSCALER_DRY_RUN" envDefault:"false" doc:"\"true\" decides and tells, and changes nothing."`
 	TimeZone   TimeZone        `env:"TRIVET_AUTOSCALER_TIMEZONE" envDefault:"UTC" doc:"Time zone of the users, whose days and weeks shape the load, such as \"Europe/Vienna\"; schedules are in it, too."`
 }

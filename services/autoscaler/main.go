@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -72,7 +71,9 @@ func run() error {
 		},
 	}
 	for _, w := range cfg.Workloads {
-		options.Targets = append(options.Targets, kubernetes.Target{Namespace: cfg.Namespace, Name: w.Name, MetricsPort: metricsPort(w)})
+		options.Targets = append(options.Targets, kubernetes.Target{
+			Namespace: cfg.Namespace, Name: w.Name, MetricsPort: metricsPort(w), TLS: cfg.PodsCA != "",
+		})
 	}
 	manager, err := kubernetes.New(options)
 	if err != nil {
@@ -168,7 +169,7 @@ func newController(cfg *config.Autoscaler, t kubernetes.Target, d control.Driver
 	w := cfg.Workloads[slices.IndexFunc(cfg.Workloads, func(w config.ScaledWorkload) bool { return w.Name == t.Name })]
 	opts := control.Options{
 		Name: w.Name, Kind: control.Kind(w.Kind), API: apiConfig(w), Queue: queueConfig(w), Driver: d,
-		Source: signal.NewSource(&http.Client{}, time.Now, time.Second), Clock: time.Now, Location: cfg.TimeZone.Location,
+		Source: signal.NewSource(signal.NewClient(cfg.PodsCA, w.Name+"."+cfg.Namespace+".svc"), time.Now, time.Second), Clock: time.Now, Location: cfg.TimeZone.Location,
 		Advisory: cfg.DryRun, Logger: logger, Registerer: registry, Usage: usage,
 	}
 	return control.New(opts)

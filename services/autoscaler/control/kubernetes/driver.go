@@ -39,6 +39,7 @@ const (
 type Target struct {
 	Namespace, Name string
 	MetricsPort     int
+	TLS             bool // of that port
 }
 
 // driver is a control.Driver for one Deployment.
@@ -94,7 +95,11 @@ func (d *driver) Observe(context.Context) (control.Workload, error) {
 
 func (d *driver) signals(pod *corev1.Pod) signal.Pod {
 	address := net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(d.target.MetricsPort))
-	return signal.Pod{Name: pod.Name, URL: "http://" + address + "/metrics", CPUs: cpus(pod)}
+	scheme := "http://"
+	if d.target.TLS {
+		scheme = "https://"
+	}
+	return signal.Pod{Name: pod.Name, URL: scheme + address + "/metrics", CPUs: cpus(pod)}
 }
 
 // cpus is what a pod's containers may use: their limits, or what they request
