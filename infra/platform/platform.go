@@ -44,7 +44,7 @@ type Destination struct {
 // ClusterAccess is how to reach the cluster.
 type ClusterAccess struct {
 	Name              pulumi.StringOutput
-	Kubeconfig        pulumi.StringOutput // secret; names a command that fetches a token, and holds none
+	Kubeconfig        pulumi.StringOutput `platform:"secret"` // names a command that fetches a token, and holds none
 	KubeconfigCommand pulumi.StringOutput // for people
 	Namespace         string              // the services' namespace, which identities are bound to
 	PodCIDRs          []string
@@ -105,7 +105,7 @@ type BrokerEndpoint struct {
 // Kubernetes secret where there is no vault. Exactly one of them is set.
 type Secret struct {
 	Vault *VaultSecret
-	Value pulumi.StringOutput // secret
+	Value pulumi.StringOutput `platform:"secret"`
 }
 
 // VaultSecret is mounted as a file by the secrets-store CSI driver.
