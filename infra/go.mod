@@ -10,6 +10,8 @@ require (
 	github.com/pulumi/pulumi/sdk/v3 v3.190.0
 )
 
+require k8s.io/client-go v0.34.2 // indirect
+
 require (
 	github.com/blang/semver v3.5.1+incompatible // indirect
 	github.com/santhosh-tekuri/jsonschema/v5 v5.0.0
