@@ -69,17 +69,15 @@ type serviceRights struct {
 // its node.
 func rightsOf(args IdentityArgs) []serviceRights {
 	data := pulumi.StringArray{args.Cache.SecretARN}
-	var queues pulumi.StringArray
 	if args.Broker != nil {
 		data = append(data, args.Broker.SecretARN)
-		queues = pulumi.StringArray{args.Broker.SecretARN}
 	}
 	services := []serviceRights{
 		{name: apiService, database: true, secrets: data},
 		{name: consumerService, database: true, secrets: data},
 		// Makes the other users as the administrator, and changes the schema as itself.
 		{name: migrateService, database: true, secrets: pulumi.StringArray{args.Database.AdminSecretARN}},
-		{name: autoscalerService, secrets: queues},
+		{name: autoscalerService},
 		{name: healthcheckService},
 	}
 	if args.Spec.Cluster.NodeAutoscaler == clusterAutoscaler {
