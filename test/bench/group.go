@@ -17,7 +17,9 @@ var groups = []group{
 	{"start", measureStart},
 	{"memory", measureMemory},
 	{"throughput", measureThroughput},
+	{"overhead", measureOverhead},
 	{"servers", measureServers},
+	{"parts", measureParts},
 	{"mixed", measureMixed},
 	{"watchers", measureWatchers},
 }

@@ -31,6 +31,7 @@ type options struct {
 	data   string
 	quick  bool
 	check  bool
+	bare   string
 	groups groupNames
 }
 
@@ -62,10 +63,17 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "measure for a short time, once")
 	flag.BoolVar(&o.check, "check", false, "exit with 1 when a target is missed")
 	flag.Var(&o.groups, "only", "groups of rows to measure, separated by commas: "+groupList())
+	flag.StringVar(&o.bare, "bare", "", "measure nothing: serve the store in this directory with nothing around it, until it is told to end")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	missed, err := bench(ctx, o)
+	var missed int
+	var err error
+	if o.bare != "" {
+		err = serveBare(ctx, o.bare)
+	} else {
+		missed, err = bench(ctx, o)
+	}
 	stop()
 	switch {
 	case err != nil:

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/load"
 	"github.com/trivetkv/trivet/test/installation"
 )
@@ -24,7 +25,7 @@ type platform struct {
 	token string
 }
 
-const platformRootToken = "the-root-token-of-a-benchmark-on-loopback"
+const rootToken = "the-root-token-of-a-benchmark-on-loopback"
 
 // startPlatform starts the platform on empty servers.
 func startPlatform(ctx context.Context, b *run) (*platform, error) {
@@ -33,27 +34,29 @@ func startPlatform(ctx context.Context, b *run) (*platform, error) {
 		Bin: b.bin, APIs: 1, Consumers: 1,
 		// One token makes all the requests, and may have as many under way as the
 		// rows have connections.
-		Environ: []string{"TRIVET_AUTH=token", "TRIVET_ROOT_TOKEN=" + platformRootToken, "TRIVET_MAX_IN_FLIGHT=4096", "TRIVET_MAX_CONNECTIONS=32768", "TRIVET_MAX_STREAMS=32768", "TRIVET_LOG_LEVEL=warn"},
+		Environ: []string{"TRIVET_AUTH=token", "TRIVET_ROOT_TOKEN=" + rootToken, "TRIVET_MAX_IN_FLIGHT=4096", "TRIVET_MAX_CONNECTIONS=32768", "TRIVET_MAX_STREAMS=32768", "TRIVET_LOG_LEVEL=warn",
+			// Room for every key of the dataset.
+			"TRIVET_PROCESS_CACHE_SIZE=128MiB"},
 	})
 	if err != nil {
 		return nil, err
 	}
 	p := &platform{Installation: in, url: in.APIs[0].URL}
-	if p.token, err = p.newToken(ctx); err != nil {
+	if p.token, err = newToken(ctx, p.url); err != nil {
 		_ = p.Close()
 		return nil, err
 	}
 	return p, nil
 }
 
-// newToken makes a token for the dataset's namespace.
-func (p *platform) newToken(ctx context.Context) (string, error) {
+// newToken has a server make a token for the dataset's namespace.
+func newToken(ctx context.Context, url string) (string, error) {
 	body := `{"scopes":[{"namespace":"bench","access":["read","write"]}]}`
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url+"/v1/tokens", strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/tokens", strings.NewReader(body))
 	if err != nil {
 		return "", err
 	}
-	req.Header.Set("Authorization", "Bearer "+platformRootToken)
+	req.Header.Set("Authorization", "Bearer "+rootToken)
 	response, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return "", err
@@ -68,9 +71,13 @@ func (p *platform) newToken(ctx context.Context) (string, error) {
 
 // with gives requests of the mix the token, and more header lines.
 func (p *platform) with(mix load.Mix, lines ...string) load.Mix {
+	return withToken(mix, p.token, lines...)
+}
+
+func withToken(mix load.Mix, token string, lines ...string) load.Mix {
 	return func(r *load.Request, rng *rand.Rand) {
 		mix(r, rng)
-		r.Header = append(append(append(r.Header, "Authorization: Bearer "...), p.token...), "\r\n"...)
+		r.Header = appendToken(r.Header, token)
 		for _, line := range lines {
 			r.Header = append(append(r.Header, line...), "\r\n"...)
 		}
@@ -95,6 +102,60 @@ func (p *platform) fill(ctx context.Context, d *dataset, values []item) error {
 		return fmt.Errorf("fill the platform: %w", err)
 	}
 	return nil
+}
+
+// warm reads every key into the caches, once they may be read: a new epoch of
+// the shared cache is read only when it has been known for TRIVET_CACHE_BOUND.
+func (p *platform) warm(ctx context.Context, d *dataset) error {
+	for deadline := time.Now().Add(warmWithin); ; time.Sleep(pollWarm) {
+		source, err := p.source(ctx, d.keys[0].raw)
+		if err != nil {
+			return err
+		}
+		if source != string(kv.SourceDatabase) {
+			break
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the cache answered nothing within %v", warmWithin)
+		}
+	}
+	next := make(chan int, len(d.keys))
+	for i := range d.keys {
+		next <- i
+	}
+	res, err := load.Run(ctx, load.Options{
+		URL: p.url, Connections: 50, Count: int64(len(d.keys)), Timeout: time.Minute,
+		Mix: p.with(func(r *load.Request, _ *rand.Rand) {
+			r.Target = append(append(r.Target, "/v1/kv/bench/"...), d.keys[<-next].raw...)
+		}, "Cache-Control: max-age=60"),
+	})
+	if err == nil {
+		err = complaint(res)
+	}
+	return err
+}
+
+const (
+	warmWithin = 30 * time.Second
+	pollWarm   = 50 * time.Millisecond
+)
+
+// source tells who answers a GET of a key.
+func (p *platform) source(ctx context.Context, key []byte) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/v1/kv/bench/"+string(key), nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+p.token)
+	response, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	return response.Header.Get("Trivet-Source"), response.Body.Close()
+}
+
+func appendToken(header []byte, token string) []byte {
+	return append(append(append(header, "Authorization: Bearer "...), token...), "\r\n"...)
 }
 
 // cpu gives the processor time of the services and of the servers beneath them.

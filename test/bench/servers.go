@@ -27,6 +27,9 @@ func measureServers(ctx context.Context, b *run) (rows []row, err error) {
 	if err := web.fill(ctx, b.data); err != nil {
 		return nil, err
 	}
+	if err := p.warm(ctx, b.data); err != nil {
+		return nil, err
+	}
 	ours := &side{name: b.ours.name(), url: p.url, cpu: p.cpu}
 	get, put := p.with(b.ours.get(b.data)), p.with(b.ours.put(b.data))
 	more, err := b.contests(ctx, ours, &side{name: "webdis", url: web.url, cpu: func() (total time.Duration) {
@@ -35,8 +38,8 @@ func measureServers(ctx context.Context, b *run) (rows []row, err error) {
 		}
 		return total
 	}}, []contest{
-		{"GET max-age, 50 connections", 50, p.with(b.ours.get(b.data), "Cache-Control: max-age=60"), web.get(b.data), 1, valueBytes, false},
-		{"GET through Redis, 50 connections", 50, get, web.get(b.data), 0.7, valueBytes, false},
+		{name: "GET max-age, 50 connections", connections: 50, ours: p.with(b.ours.get(b.data), "Cache-Control: max-age=60"), peer: web.get(b.data), least: 1, bodies: valueBytes},
+		{name: "GET through Redis, 50 connections", connections: 50, ours: get, peer: web.get(b.data), least: 0.7, bodies: valueBytes},
 	})
 	if err != nil {
 		return nil, err
@@ -52,9 +55,9 @@ func measureServers(ctx context.Context, b *run) (rows []row, err error) {
 	}
 	defer func() { _ = peer.stop() }()
 	more, err = b.contests(ctx, ours, &side{name: b.peer.name(), url: peer.url, cpu: peer.cpu}, []contest{
-		{"GET no-cache on PostgreSQL, 50 connections", 50, p.with(b.ours.get(b.data), "Cache-Control: no-cache"), b.peer.get(b.data), 2.5, valueBytes, false},
-		{"PUT on PostgreSQL, 50 connections", 50, put, b.peer.put(b.data), 2.5, 0, false},
-		{"PUT on PostgreSQL, 256 connections", 256, put, b.peer.put(b.data), 5, 0, false},
+		{name: "GET no-cache on PostgreSQL, 50 connections", connections: 50, ours: p.with(b.ours.get(b.data), "Cache-Control: no-cache"), peer: b.peer.get(b.data), least: 2.5, bodies: valueBytes},
+		{name: "PUT on PostgreSQL, 50 connections", connections: 50, ours: put, peer: b.peer.put(b.data), least: 2.5},
+		{name: "PUT on PostgreSQL, 256 connections", connections: 256, ours: put, peer: b.peer.put(b.data), least: 5},
 	})
 	return append(rows, more...), err
 }

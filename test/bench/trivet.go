@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -23,11 +24,22 @@ type trivet struct{ binary string }
 func (trivet) name() string { return "trivet" }
 
 func (t trivet) start(ctx context.Context, dir string) (*instance, error) {
+	return t.startWith(ctx, dir)
+}
+
+func (t trivet) startWith(ctx context.Context, dir string, environ ...string) (*instance, error) {
 	binary, err := filepath.Abs(t.binary)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, binary, "run", "--data", dir, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+	return startListening(ctx, dir, environ, binary, "run", "--data", dir, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+}
+
+// startListening starts a program that prints its URL once it serves the data
+// API, and makes a first request.
+func startListening(ctx context.Context, dir string, environ []string, program string, args ...string) (*instance, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env = append(os.Environ(), environ...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -49,15 +61,15 @@ func (t trivet) start(ctx context.Context, dir string) (*instance, error) {
 	select {
 	case inst.url = <-url:
 	case <-inst.ended:
-		return nil, fmt.Errorf("trivet ended: %v; see %s.log", inst.cmd.ProcessState, dir)
+		return nil, fmt.Errorf("%s ended: %v; see %s.log", program, inst.cmd.ProcessState, dir)
 	case <-time.After(startWithin):
-		return nil, errors.Join(fmt.Errorf("trivet did not listen within %v", startWithin), inst.stop())
+		return nil, errors.Join(fmt.Errorf("%s did not listen within %v", program, startWithin), inst.stop())
 	}
 	res, err := http.Get(inst.url + "/v1/kv/bench/absent") //nolint:noctx // answered at once, or the run ends
 	if err == nil {
 		_ = res.Body.Close()
-		if res.StatusCode != http.StatusNotFound {
-			err = fmt.Errorf("trivet's first answer is %s", res.Status)
+		if res.StatusCode != http.StatusNotFound && res.StatusCode != http.StatusUnauthorized {
+			err = fmt.Errorf("the first answer of %s is %s", program, res.Status)
 		}
 	}
 	if err != nil {
