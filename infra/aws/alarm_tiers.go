@@ -179,6 +179,12 @@ func edgeAlarms(args ObservabilityArgs) []alarm {
 			comparison: below, threshold: float64(min(2, args.Spec.Cluster.Workload.Min)), period: 60, points: 3, missing: silence,
 		},
 	}
+	alarms = append(alarms, alarm{
+		tier: "edge", page: "edge-certificate",
+		says:       "The balancer's certificate ends in less than 30 days, and ACM has not renewed it",
+		metric:     metric{"AWS/CertificateManager", "DaysToExpiry", "Minimum", pulumi.StringMap{"CertificateArn": args.Edge.CertificateARN}},
+		comparison: below, threshold: 30, period: 86_400, points: 1, missing: quiet,
+	})
 	if args.Spec.Edge.WAF == platform.WAFAll {
 		alarms = append(alarms, alarm{
 			tier: "edge", page: "firewall-blocked",

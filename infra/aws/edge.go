@@ -41,6 +41,7 @@ type Edge struct {
 	DSRecord             pulumi.StringOutput // what the zone above has to say so that the zone's signature counts; the zero value without one
 	BalancerFirewallName pulumi.StringOutput // as CloudWatch calls it; the zero value without one
 	CDNFirewallName      pulumi.StringOutput // likewise; its metrics are in us-east-1
+	CertificateARN       pulumi.StringOutput // the balancer's
 
 	logKey *kms.Key // of log groups in us-east-1, once one was needed
 }
@@ -69,6 +70,7 @@ func NewEdge(ctx *pulumi.Context, name string, args EdgeArgs, opts ...pulumi.Res
 	if err != nil {
 		return nil, err
 	}
+	edge.CertificateARN = certificates.balancer
 	logs, err := edge.addLogs(ctx, name, args)
 	if err != nil {
 		return nil, err
