@@ -24,11 +24,12 @@ var keyRules = []Rule{
 		Check:  each([]string{keyType}, given("policy"), policyClosed),
 	},
 	{
-		Name:   "keys-deletion-window",
-		Reason: "a key that was deleted by mistake has to be missed before it is gone",
-		IDs:    []string{"KMS.3", "SEC08-BP01"},
-		Fix:    "set deletionWindowInDays of the key to 30",
-		Check:  each([]string{keyType}, either(absent("deletionWindowInDays"), atLeast("deletionWindowInDays", 14))),
+		Name:       "keys-deletion-window",
+		Reason:     "a key that was deleted by mistake has to be missed before it is gone",
+		IDs:        []string{"KMS.3", "SEC08-BP01"},
+		Fix:        "set deletionWindowInDays of the key to 30",
+		Production: true,
+		Check:      each([]string{keyType}, either(absent("deletionWindowInDays"), atLeast("deletionWindowInDays", 14))),
 	},
 }
 

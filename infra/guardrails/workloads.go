@@ -1,7 +1,6 @@
 package guardrails
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/trivetkv/trivet/infra/graph"
@@ -24,7 +23,7 @@ var workloadRules = []Rule{
 		IDs:        []string{"kube-linter minimum-three-replicas", "CKV_K8S_158"},
 		Fix:        "pulumi config set --path trivet:services.api.min 3",
 		Production: true,
-		Check:      whole(threeReplicas),
+		Check:      each(servingTypes, atLeast("spec.replicas", 3)),
 	},
 	{
 		Name:       "workloads-spread",
@@ -97,38 +96,6 @@ func budgeted(g graph.Graph) []Finding {
 		}
 	}
 	return findings
-}
-
-// threeReplicas takes the least of an autoscaler's range where the workload
-// itself does not say how many replicas it has.
-func threeReplicas(g graph.Graph) []Finding {
-	var findings []Finding
-	for _, workload := range g.Of(servingTypes...) {
-		replicas := workload.Input("spec", "replicas")
-		if replicas.Raw() == nil {
-			replicas = scaledFrom(g, workload)
-		}
-		if !replicas.AtLeast(3) {
-			findings = append(findings, Finding{workload.URN, fmt.Sprintf("it has %s replicas, want 3 or more", shown(replicas))})
-		}
-	}
-	return findings
-}
-
-// minReplicasAnnotation is where Trivet's own autoscaler reads the least size.
-const minReplicasAnnotation = "autoscaler.trivet.io/min"
-
-func scaledFrom(g graph.Graph, workload graph.Resource) graph.Value {
-	if least := workload.Input("metadata", "annotations", minReplicasAnnotation); least.Set() {
-		return least
-	}
-	for _, scaler := range g.Of("kubernetes:autoscaling/v2:HorizontalPodAutoscaler") {
-		target := scaler.Input("spec", "scaleTargetRef", "name")
-		if sameNamespace(scaler, workload) && target.Is(workload.Input("metadata", "name").Raw()) {
-			return scaler.Input("spec", "minReplicas")
-		}
-	}
-	return graph.Value{}
 }
 
 func spread(r graph.Resource) string {
