@@ -160,6 +160,6 @@ func (e *Edge) addCDNFirewall(ctx *pulumi.Context, name string, args EdgeArgs) (
 	if err != nil {
 		return nil, err
 	}
-	e.CDNFirewallName = firewall.Name
+	e.CDNFirewallName = firewall.VisibilityConfig.MetricName()
 	return firewall, nil
 }

@@ -66,7 +66,7 @@ func (e *Edge) addBalancerFirewall(ctx *pulumi.Context, name string, args EdgeAr
 	if err != nil {
 		return err
 	}
-	e.BalancerFirewallName = firewall.Name
+	e.BalancerFirewallName = firewall.VisibilityConfig.MetricName()
 	if _, err := wafv2.NewWebAclAssociation(ctx, name, &wafv2.WebAclAssociationArgs{
 		ResourceArn: b.Arn,
 		WebAclArn:   firewall.Arn,
