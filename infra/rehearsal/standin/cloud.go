@@ -127,3 +127,16 @@ func (c *Cloud) Find(id string) bool {
 	}
 	return false
 }
+
+// Duplicates are the resources that are there more than once: one that failed
+// half-way and was made again, with the first one in nobody's state.
+func (c *Cloud) Duplicates() []resource.URN {
+	var duplicates []resource.URN
+	objects := c.Objects()
+	for i := 1; i < len(objects); i++ {
+		if objects[i].URN == objects[i-1].URN && !slices.Contains(duplicates, objects[i].URN) {
+			duplicates = append(duplicates, objects[i].URN)
+		}
+	}
+	return duplicates
+}

@@ -28,15 +28,14 @@ func diff(session Session, r Resource, olds, news resource.PropertyMap) *pulumir
 		if strings.HasPrefix(string(key), "__") {
 			continue
 		}
-		d := differ{replace: session.Replaces(r, key), found: response.DetailedDiff}
-		before := len(response.DetailedDiff)
+		d := differ{replaces: func(path string) bool { return session.Replaces(r, path) }, found: response.DetailedDiff}
 		d.values(string(key), present(olds[key]), present(news[key]))
-		if len(response.DetailedDiff) == before {
+		if !d.changed {
 			continue
 		}
 		response.Changes = pulumirpc.DiffResponse_DIFF_SOME
 		response.Diffs = append(response.Diffs, string(key))
-		if d.replace {
+		if d.replaced {
 			response.Replaces = append(response.Replaces, string(key))
 		}
 	}
@@ -54,12 +53,14 @@ func present(value resource.PropertyValue) *resource.PropertyValue {
 	return &value
 }
 
+// differ compares one input.
 type differ struct {
-	replace bool
-	found   map[string]*pulumirpc.PropertyDiff
+	replaces          func(path string) bool
+	found             map[string]*pulumirpc.PropertyDiff
+	changed, replaced bool
 }
 
-func (d differ) values(path string, before, after *resource.PropertyValue) {
+func (d *differ) values(path string, before, after *resource.PropertyValue) {
 	switch {
 	case before == nil && after == nil:
 	case before == nil:
@@ -75,7 +76,7 @@ func (d differ) values(path string, before, after *resource.PropertyValue) {
 	}
 }
 
-func (d differ) objects(path string, before, after resource.PropertyMap) {
+func (d *differ) objects(path string, before, after resource.PropertyMap) {
 	for key, value := range before {
 		d.values(path+"."+string(key), present(value), present(after[key]))
 	}
@@ -86,7 +87,7 @@ func (d differ) objects(path string, before, after resource.PropertyMap) {
 	}
 }
 
-func (d differ) lists(path string, before, after []resource.PropertyValue) {
+func (d *differ) lists(path string, before, after []resource.PropertyValue) {
 	for i := range max(len(before), len(after)) {
 		var b, a *resource.PropertyValue
 		if i < len(before) {
@@ -99,9 +100,10 @@ func (d differ) lists(path string, before, after []resource.PropertyValue) {
 	}
 }
 
-func (d differ) add(path string, kind, replacing pulumirpc.PropertyDiff_Kind) {
-	if d.replace {
-		kind = replacing
+func (d *differ) add(path string, kind, replacing pulumirpc.PropertyDiff_Kind) {
+	d.changed = true
+	if d.replaces(path) {
+		d.replaced, kind = true, replacing
 	}
 	d.found[path] = &pulumirpc.PropertyDiff{Kind: kind, InputDiff: true}
 }

@@ -33,9 +33,10 @@ type Session interface {
 	// Check completes inputs, for instance with a name, or refuses them.
 	Check(r Resource, inputs resource.PropertyMap, naming Naming) (resource.PropertyMap, []schema.Failure)
 
-	// Replaces tells whether another value of an input makes another
-	// resource, and DeletesFirst whether the old one has to go before.
-	Replaces(r Resource, input resource.PropertyKey) bool
+	// Replaces tells whether another value at a path within the inputs, such
+	// as vpcConfig.subnetIds[0], makes another resource, and DeletesFirst
+	// whether the old one has to go before.
+	Replaces(r Resource, path string) bool
 	DeletesFirst(r Resource, inputs resource.PropertyMap) bool
 
 	// Plan gives the outputs of a create, or of an update of old, as far as

@@ -157,7 +157,7 @@ func (s *service) DiffConfig(_ context.Context, request *pulumirpc.DiffRequest) 
 // settings are compared like the inputs of a resource that is never replaced.
 type settings struct{ Session }
 
-func (settings) Replaces(Resource, resource.PropertyKey) bool { return false }
+func (settings) Replaces(Resource, string) bool { return false }
 
 func (s *service) Configure(ctx context.Context, request *pulumirpc.ConfigureRequest) (*pulumirpc.ConfigureResponse, error) {
 	args, err := unmarshal(request.GetArgs())
@@ -317,11 +317,17 @@ func (s *service) Update(ctx context.Context, request *pulumirpc.UpdateRequest) 
 		return &pulumirpc.UpdateResponse{Properties: properties}, err
 	}
 	object, err := session.Update(ctx, r, request.GetId(), inputs)
-	if err != nil {
+	if err != nil && object == nil {
 		return nil, err
 	}
-	properties, err := s.outputs(session, r, object.Outputs, news)
-	return &pulumirpc.UpdateResponse{Properties: properties}, err
+	properties, marshalError := s.outputs(session, r, object.Outputs, news)
+	if marshalError != nil {
+		return nil, marshalError
+	}
+	if err != nil {
+		return nil, halfMade(object.ID, properties, request.GetNews(), err)
+	}
+	return &pulumirpc.UpdateResponse{Properties: properties}, nil
 }
 
 func (s *service) Delete(ctx context.Context, request *pulumirpc.DeleteRequest) (*emptypb.Empty, error) {

@@ -70,7 +70,7 @@ func (p *Simulated) Version() string { return p.Schema.Version }
 
 // CheckConfig refuses settings that the provider does not have.
 func (p *Simulated) CheckConfig(config resource.PropertyMap) []schema.Failure {
-	return p.Schema.Check(p.Schema.Config, decodeConfig(p.Schema.Config, config))
+	return p.Schema.Check(p.Schema.Config, DecodeConfig(p.Schema.Config, config))
 }
 
 // Configure gives a session.
@@ -78,16 +78,16 @@ func (p *Simulated) Configure(config resource.PropertyMap) (Session, error) {
 	settings := Settings{}
 	if p.Settings != nil {
 		var err error
-		if settings, err = p.Settings(decodeConfig(p.Schema.Config, config)); err != nil {
+		if settings, err = p.Settings(DecodeConfig(p.Schema.Config, config)); err != nil {
 			return nil, err
 		}
 	}
 	return &Simulation{Simulated: p, Settings: settings}, nil
 }
 
-// decodeConfig undoes the engine's way of passing settings: whatever is no
+// DecodeConfig undoes the engine's way of passing settings: whatever is no
 // string comes as JSON in a string.
-func decodeConfig(properties schema.Properties, config resource.PropertyMap) resource.PropertyMap {
+func DecodeConfig(properties schema.Properties, config resource.PropertyMap) resource.PropertyMap {
 	decoded := resource.PropertyMap{}
 	for key, value := range config {
 		decoded[key] = value
@@ -208,16 +208,16 @@ func (s *Simulation) tag(definition *schema.Resource, inputs resource.PropertyMa
 }
 
 // Replaces tells whether another value of an input makes another resource.
-func (s *Simulation) Replaces(r Resource, input resource.PropertyKey) bool {
-	kind := s.kind(r.Type)
-	if slices.Contains(kind.Keep, string(input)) {
+func (s *Simulation) Replaces(r Resource, path string) bool {
+	input, kind := path[:strings.IndexAny(path+".", ".[")], s.kind(r.Type)
+	if slices.Contains(kind.Keep, input) {
 		return false
 	}
-	if kind.Fixed || slices.Contains(kind.Replace, string(input)) || (kind.Naming.Property == string(input)) {
+	if kind.Fixed || kind.Naming.Property == input || slices.Contains(kind.Replace, input) {
 		return true
 	}
 	definition, ok := s.Schema.Resources[r.Type]
-	return ok && slices.Contains(definition.Replaces, string(input))
+	return ok && slices.Contains(definition.Replaces, input)
 }
 
 // DeletesFirst holds for what cannot be there twice: by its kind, or because

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -19,7 +20,8 @@ import (
 
 // pkg is the part of a package's source that a schema is made from.
 type pkg struct {
-	name    string
+	folder  string // of the root package, in import paths
+	path    string // below the provider's root package; what types are named by
 	structs map[string][]field
 	basics  map[string]schema.Type // named types of a basic kind: enumerations
 	calls   []call
@@ -30,7 +32,11 @@ type field struct {
 	tag  string // the property's name; empty when it is none
 	typ  ast.Expr
 	doc  string
+	file *file
 }
+
+// file is what the names of packages mean in a file: import paths.
+type file struct{ imports map[string]string }
 
 // call is a function of the SDK that registers a resource or invokes a
 // function of the provider.
@@ -44,27 +50,27 @@ type call struct {
 }
 
 // parse reads the files of a package, without its tests.
-func parse(dir string) (*pkg, error) {
+func parse(dir, folder, path string) (*pkg, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	p := &pkg{structs: map[string][]field{}, basics: map[string]schema.Type{}}
+	p := &pkg{folder: folder, path: path, structs: map[string][]field{}, basics: map[string]schema.Type{}}
 	files := token.NewFileSet()
 	for _, entry := range entries {
 		name := entry.Name()
 		if filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") || name == "doc.go" || name == "init.go" {
 			continue
 		}
-		file, err := parser.ParseFile(files, filepath.Join(dir, name), nil, parser.ParseComments|parser.SkipObjectResolution)
+		parsed, err := parser.ParseFile(files, filepath.Join(dir, name), nil, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
 			return nil, err
 		}
-		p.name = file.Name.Name
-		for _, declaration := range file.Decls {
+		f := &file{imports: importsOf(parsed)}
+		for _, declaration := range parsed.Decls {
 			switch d := declaration.(type) {
 			case *ast.GenDecl:
-				p.addTypes(d)
+				p.addTypes(d, f)
 			case *ast.FuncDecl:
 				p.addCall(d)
 			}
@@ -73,7 +79,23 @@ func parse(dir string) (*pkg, error) {
 	return p, nil
 }
 
-func (p *pkg) addTypes(declaration *ast.GenDecl) {
+func importsOf(parsed *ast.File) map[string]string {
+	imports := map[string]string{}
+	for _, spec := range parsed.Imports {
+		path, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			continue
+		}
+		name := path[strings.LastIndex(path, "/")+1:]
+		if spec.Name != nil {
+			name = spec.Name.Name
+		}
+		imports[name] = path
+	}
+	return imports
+}
+
+func (p *pkg) addTypes(declaration *ast.GenDecl, in *file) {
 	for _, spec := range declaration.Specs {
 		named, ok := spec.(*ast.TypeSpec)
 		if !ok {
@@ -85,14 +107,14 @@ func (p *pkg) addTypes(declaration *ast.GenDecl) {
 				p.basics[named.Name.Name] = basic
 			}
 		case *ast.StructType:
-			if fields := fieldsOf(t); len(fields) > 0 || len(t.Fields.List) == 0 {
+			if fields := fieldsOf(t, in); len(fields) > 0 || len(t.Fields.List) == 0 {
 				p.structs[named.Name.Name] = fields
 			}
 		}
 	}
 }
 
-func fieldsOf(t *ast.StructType) []field {
+func fieldsOf(t *ast.StructType, in *file) []field {
 	var fields []field
 	for _, f := range t.Fields.List {
 		if f.Tag == nil || len(f.Names) != 1 {
@@ -104,7 +126,7 @@ func fieldsOf(t *ast.StructType) []field {
 		}
 		if tag := reflect.StructTag(literal).Get("pulumi"); tag != "" {
 			tag, _, _ = strings.Cut(tag, ",")
-			fields = append(fields, field{name: f.Names[0].Name, tag: tag, typ: f.Type, doc: f.Doc.Text()})
+			fields = append(fields, field{name: f.Names[0].Name, tag: tag, typ: f.Type, doc: f.Doc.Text(), file: in})
 		}
 	}
 	return fields
@@ -206,7 +228,7 @@ func (p *pkg) addTo(provider *schema.Provider) error {
 		if err != nil {
 			continue // the outputs' and inputs' forms of a type, which are none of our plain types
 		}
-		provider.Types[p.name+"."+name] = properties
+		provider.Types[p.typeName(name)] = properties
 	}
 	if fields, ok := p.structs["providerArgs"]; ok {
 		config, err := p.properties(fields, plainRequired)
@@ -289,7 +311,7 @@ func (p *pkg) addFunction(provider *schema.Provider, c call) error {
 func (p *pkg) properties(fields []field, required func(field) bool) (schema.Properties, error) {
 	properties := schema.Properties{}
 	for _, f := range fields {
-		t, err := p.typeOf(f.typ)
+		t, err := p.typeOf(f.typ, f.file)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.name, err)
 		}
@@ -319,17 +341,17 @@ var basicTypes = map[string]schema.Type{
 
 // typeOf gives the type of a plain field; those of inputs and outputs are
 // errors.
-func (p *pkg) typeOf(expression ast.Expr) (schema.Type, error) {
+func (p *pkg) typeOf(expression ast.Expr, in *file) (schema.Type, error) {
 	switch t := expression.(type) {
 	case *ast.StarExpr:
-		return p.typeOf(t.X)
+		return p.typeOf(t.X, in)
 	case *ast.InterfaceType:
 		return "any", nil
 	case *ast.ArrayType:
-		element, err := p.typeOf(t.Elt)
+		element, err := p.typeOf(t.Elt, in)
 		return "[]" + element, err
 	case *ast.MapType:
-		element, err := p.typeOf(t.Value)
+		element, err := p.typeOf(t.Value, in)
 		return "map[string]" + element, err
 	case *ast.Ident:
 		if basic, ok := basicTypes[t.Name]; ok {
@@ -339,7 +361,7 @@ func (p *pkg) typeOf(expression ast.Expr) (schema.Type, error) {
 			return basic, nil
 		}
 		if _, ok := p.structs[t.Name]; ok {
-			return schema.Type(p.name + "." + t.Name), nil
+			return schema.Type(p.typeName(t.Name)), nil
 		}
 	case *ast.SelectorExpr:
 		packageName, ok := t.X.(*ast.Ident)
@@ -347,7 +369,11 @@ func (p *pkg) typeOf(expression ast.Expr) (schema.Type, error) {
 			break
 		}
 		if packageName.Name != "pulumi" {
-			return schema.Type(packageName.Name + "." + t.Sel.Name), nil
+			path := in.imports[packageName.Name]
+			if _, below, found := strings.Cut(path, "/"+p.folder+"/"); found {
+				return schema.Type(below + "." + t.Sel.Name), nil
+			}
+			return "any", nil
 		}
 		switch t.Sel.Name {
 		case "Asset", "Archive", "AssetOrArchive":
@@ -356,6 +382,9 @@ func (p *pkg) typeOf(expression ast.Expr) (schema.Type, error) {
 	}
 	return "", fmt.Errorf("no plain type: %T", expression)
 }
+
+// typeName names a type of the package.
+func (p *pkg) typeName(name string) string { return cmp.Or(p.path, "index") + "." + name }
 
 // isPointerOutput tells an output that may be absent: pulumi.StringPtrOutput.
 func isPointerOutput(expression ast.Expr) bool {

@@ -36,6 +36,13 @@ func Providers() []SDK {
 				"securityhub", "servicequotas", "sns", "sqs", "ssm", "vpc", "wafv2",
 			},
 		},
+		{
+			Name: "kubernetes", Module: "github.com/pulumi/pulumi-kubernetes/sdk/v4", Folder: "go/kubernetes",
+			Packages: []string{
+				"admissionregistration/v1", "apiextensions/v1", "apps/v1", "autoscaling/v2", "batch/v1", "coordination/v1", "core/v1",
+				"discovery/v1", "meta/v1", "networking/v1", "policy/v1", "rbac/v1", "scheduling/v1", "storage/v1",
+			},
+		},
 		{Name: "random", Module: "github.com/pulumi/pulumi-random/sdk/v4", Folder: "go/random"},
 		{Name: "tls", Module: "github.com/pulumi/pulumi-tls/sdk/v5", Folder: "go/tls"},
 	}
@@ -54,7 +61,7 @@ func (s SDK) Read() (*schema.Provider, error) {
 	root := filepath.Join(module.Dir, filepath.FromSlash(s.Folder))
 	for _, name := range append([]string{""}, s.Packages...) {
 		dir := filepath.Join(root, name)
-		p, err := parse(dir)
+		p, err := parse(dir, s.Folder, name)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", dir, err)
 		}
