@@ -100,6 +100,44 @@ func replaceSecure(node any) {
 	if !ok {
 		return
 	}
+	for key, value := range settings {
+		nested, ok := value.(map[string]any)
+		if _, secure := nested["secure"]; ok && secure && len(nested) == 1 {
+			settings[key] = passphrase
+			continue
+		}
+		replaceSecure(value)
+	}
+}
+
+// environment is what the engine runs with.
+func (w *workspace) environment() map[string]string {
+	name, value := w.plugins.Environment()
+	return map[string]string{
+		name:                                          value,
+		"PULUMI_BACKEND_URL":                          "file://" + w.backend,
+		"PULUMI_CONFIG_PASSPHRASE":                    passphrase,
+		"PULUMI_SKIP_UPDATE_CHECK":                    "true",
+		"PULUMI_EXPERIMENTAL":                         "true",
+		"PULUMI_SKIP_CHECKPOINTS":                     "true", // a rehearsal that is cut short has lost nothing
+		"PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK":    "true",
+		"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+	}
+}
+
+// stack makes a stack of the project: with the settings of a file, which may be
+// another one's, and some over those.
+func (w *workspace) stack(
+	ctx context.Context, name, file string, program pulumi.RunFunc, settings map[string]string,
+) (auto.Stack, error) {
+	if err := w.configure(name, cmp.Or(file, name), settings); err != nil {
+		return auto.Stack{}, err
+	}
+	stack, err := auto.UpsertStackInlineSource(ctx, name, "", program,
+		auto.WorkDir(w.dir), auto.PulumiHome(w.home), auto.EnvVars(w.environment()), auto.Pulumi(w.command), auto.SecretsProvider("passphrase"))
+	if err != nil {
+		return auto.Stack{}, shortened(err)
+	}
 	return stack, nil
 }
 
