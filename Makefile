@@ -30,6 +30,7 @@ run-servers: build
 test: race-compiler budgets ## run the tests of every module with the race detector, and the budgets
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PACKAGES)
 	cd test/sqlcheck && GOWORK=off $(GO) test -count=1 ./...
+	cd tools/images && GOWORK=off $(GO) test -count=1 ./...
 
 # Budgets, of allocations and system calls on hot paths, hold without the race
 # detector only. One package at a time: they count what the machine does.
@@ -54,6 +55,11 @@ simulate: bin/trivet ## try the autoscalers on all traces (SIMULATE="--seed 1 --
 
 .PHONY: build
 build: bin/trivet bin/trivet-api bin/trivet-consumer bin/trivet-autoscaler ## build the programs into bin/
+
+.PHONY: images
+images: ## build the services' container images into out/images and print their digests (PLATFORM=linux/arm64, PUSH=REGISTRY/PREFIX)
+	cd tools/images && GOWORK=off $(GO) build -o ../../bin/images .
+	bin/images -version "$(VERSION)" $(if $(PLATFORM),-platform $(PLATFORM)) $(if $(PUSH),-push $(PUSH))
 
 .PHONY: crash
 crash: bin/trivet ## kill the store under load and look for lost writes (ROUNDS=200)
