@@ -87,7 +87,10 @@ func newKey(ctx *pulumi.Context, name string, args keyArgs, parent pulumi.Resour
 	if err != nil {
 		return nil, fmt.Errorf("key %s: %w", name, err)
 	}
-	if _, err := kms.NewAlias(ctx, name, &kms.AliasArgs{TargetKeyId: key.KeyId}, options...); err != nil {
+	if _, err := kms.NewAlias(ctx, name, &kms.AliasArgs{
+		Name:        pulumi.String(fmt.Sprintf("alias/%s-%s", name, args.Spec.Stack)), // a name that Pulumi makes lacks what KMS wants in front
+		TargetKeyId: key.KeyId,
+	}, options...); err != nil {
 		return nil, fmt.Errorf("alias of key %s: %w", name, err)
 	}
 	return key, nil
