@@ -203,7 +203,7 @@ func computed(args pulumi.MockResourceArgs) resource.PropertyMap {
 		"domainName": args.Name + ".example.net", "bucketDomainName": args.Name + ".s3.example.net", "allocationId": "eip/" + args.Name,
 		"repositoryUrl": "registry.example.net/" + args.Name, "endpoint": args.Name + ".example.net", "clusterResourceId": "cluster-ABCDEFGH",
 		"clusterIdentifier": args.Name, "result": "made-up-" + args.Name, "certificateArn": "arn:aws:acm:" + args.Name, "dsRecord": "1234 13 2 ABCD",
-		"latestVersion": 1,
+		"latestVersion": 1, "primaryEndpointAddress": args.Name + ".example.net", "brokerName": args.Name, "hex": "0a1b2c3d",
 	})
 	switch args.TypeToken {
 	case "aws:eks/cluster:Cluster":
