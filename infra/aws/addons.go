@@ -23,7 +23,7 @@ var addonVersions = map[string]map[string]string{
 // versionsWith are the add-ons' versions, which have been the same for the
 // versions of Kubernetes above but for kube-proxy's.
 func versionsWith(kubeProxy string) map[string]string {
-	return map[string]string{
+	return map[string]string{ //nolint:gosec // one of the names has "secrets" in it
 		"vpc-cni":                               "v1.21.1-eksbuild.7",
 		"kube-proxy":                            kubeProxy,
 		"eks-pod-identity-agent":                "v1.3.10-eksbuild.3",
