@@ -124,6 +124,7 @@ func decodeStruct(path string, object map[string]any, into reflect.Value) error 
 		name := documentName(field.Name)
 		value, found := object[name]
 		if !found || value == nil {
+			setEmpty(into.Field(i))
 			continue
 		}
 		secret := field.Tag.Get("platform") == secretTag
@@ -132,6 +133,19 @@ func decodeStruct(path string, object map[string]any, into reflect.Value) error 
 		}
 	}
 	return nil
+}
+
+// setEmpty makes the outputs of what was left out empty ones: the zero value of
+// an output cannot be used.
+func setEmpty(v reflect.Value) {
+	switch {
+	case v.Type() == stringOutput:
+		v.Set(reflect.ValueOf(pulumi.String("").ToStringOutput()))
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			setEmpty(v.Field(i))
+		}
+	}
 }
 
 func decode(path string, value any, into reflect.Value, secret bool) error {

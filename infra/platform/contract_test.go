@@ -137,6 +137,11 @@ func TestWhatIsEmptyStaysEmpty(t *testing.T) {
 		if _, there := arrived.Services["api"]; !there || len(arrived.Database.CIDRs) != 1 {
 			t.Errorf("an empty element got lost: %+v", arrived)
 		}
+		// An output that nobody set can be used nevertheless.
+		host, err := internals.UnsafeAwaitOutput(ctx.Context(), pulumi.Sprintf("%s", arrived.Database.Host))
+		if err != nil || host.Value != "" || !host.Known {
+			t.Errorf("host %+v, %v", host, err)
+		}
 	})
 }
 

@@ -24,7 +24,7 @@ func production() map[string]string {
 		"cluster":    `{"adminRoles":["arn:aws:iam::111122223333:role/deployer"]}`,
 		"edge":       `{"zoneID":"Z0123456789ABCDEFGHIJ"}`,
 		"services": `{"api":{"image":"` + digest + `"},"consumer":{"image":"` + digest + `"},"autoscaler":{"image":"` + digest + `"},
-			"migrate":{"image":"` + digest + `"},"node-autoscaler":{"image":"registry.example.com/cluster-autoscaler:v1.34.0@` + digest + `"}}`,
+			"node-autoscaler":{"image":"registry.example.com/cluster-autoscaler:v1.34.0@` + digest + `"}}`,
 	}
 }
 

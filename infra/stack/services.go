@@ -8,7 +8,8 @@ import (
 // ServiceNames are the programs that a stack may run on its cluster.
 var ServiceNames = []string{"api", "autoscaler", "consumer", "healthcheck", "migrate", "node-autoscaler"}
 
-// needed gives the services that a stack cannot do without.
+// needed gives the services that a stack cannot do without an image of. The
+// jobs of migrate run the api's.
 func needed(cfg Config) []string {
 	services := []string{"api", "consumer"} // migrate is a command of the api's image, so that their versions are the same
 	if cfg.Autoscaling == AutoscalingTrivet {
