@@ -322,6 +322,7 @@ func (s *Simulation) fill(o, old *Object) error {
 		}
 	}
 	values := templates{simulation: s, object: o, naming: kind.Naming}
+	values.prefixed(definition)
 	if o.ID == "" {
 		o.ID = values.id(kind)
 	}

@@ -90,6 +90,17 @@ func (t templates) name() string {
 	return t.object.Name
 }
 
+// prefixed makes the name of what was given the beginning of one.
+func (t templates) prefixed(definition *schema.Resource) {
+	key := resource.PropertyKey(t.naming.Property)
+	if _, has := definition.Outputs[t.naming.Property]; !has {
+		return
+	}
+	if prefix := t.object.Inputs[key+"Prefix"]; prefix.IsString() && prefix.StringValue() != "" {
+		t.object.Outputs[key] = resource.NewProperty(prefix.StringValue() + t.random("name")[:26])
+	}
+}
+
 func (t templates) property(path []string) string {
 	value, ok := t.object.Outputs[resource.PropertyKey(path[0])]
 	if !ok {

@@ -31,7 +31,7 @@ func New(cloud *standin.Cloud) (*standin.Simulated, error) {
 }
 
 var kinds = map[string]standin.Kind{
-	"random:index/randomPassword:RandomPassword": {ID: "none", Fixed: true, Refine: password},
+	"random:index/randomPassword:RandomPassword": {ID: "{hex:16}", Fixed: true, Refine: password},
 	"random:index/randomString:RandomString":     {ID: "{hex:16}", Fixed: true, Refine: password},
 	"random:index/randomBytes:RandomBytes":       {ID: "{hex:16}", Fixed: true, Refine: secretBytes},
 	"random:index/randomUuid:RandomUuid":         {ID: "{uuid}", Fixed: true, Outputs: map[string]any{"result": "{uuid}"}},
