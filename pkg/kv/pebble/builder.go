@@ -194,12 +194,6 @@ func (b *builder) namespace(name string) (*namespaceUse, error) {
 	return ns, nil
 }
 
-// nextVersion is the rule of all versions: above the key's previous one, above
-// everything that compaction removed, and else the clock in µs.
-func (b *builder) nextVersion(previous kv.Version) kv.Version {
-	return max(previous+1, b.head.floor+1, kv.Version(b.now))
-}
-
 // change makes after the state of a key, under a new version and position.
 func (b *builder) change(ns, key string, before, after *state) error {
 	use, err := b.namespace(ns)
@@ -210,7 +204,7 @@ func (b *builder) change(ns, key string, before, after *state) error {
 	b.mutations = append(b.mutations, mutation{address: at, before: before, after: after, usage: *use, head: b.head})
 	b.head.position++
 	after.position = b.head.position
-	after.version = b.nextVersion(before.lastVersion())
+	after.version = kv.NextVersion(before.lastVersion(), b.head.floor, b.now)
 	after.updated = b.now
 	if before != nil && before.kind == stateLive {
 		use.keys--

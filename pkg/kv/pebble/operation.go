@@ -1,15 +1,11 @@
 package pebble
 
 import (
-	"math"
 	"strconv"
 	"time"
 
 	"github.com/trivetkv/trivet/pkg/kv"
 )
-
-// counterContentType is the type of a counter that increment created.
-const counterContentType = "text/plain"
 
 // apply runs one operation. A refusal is the error; only a get of an absent
 // key has it in its result instead.
@@ -136,14 +132,8 @@ func (b *builder) checkQuota(ns, key string, current, next *state) error {
 	if current != nil && current.kind == stateLive {
 		keys, bytes = 0, next.size-current.size
 	}
-	if use.maxKeys > 0 && keys > 0 && use.keys+keys > use.maxKeys {
-		return kv.Errorf(kv.CodeQuotaExceeded, "the namespace may have %d keys and has %d", use.maxKeys, use.keys)
-	}
-	if use.maxBytes > 0 && bytes > 0 && use.bytes+bytes > use.maxBytes {
-		return kv.Errorf(kv.CodeQuotaExceeded, "the namespace may have %d bytes of keys and values and has %d; the write adds %d",
-			use.maxBytes, use.bytes, bytes)
-	}
-	return nil
+	shown := use.namespace(ns)
+	return shown.CheckQuota(keys, bytes)
 }
 
 // expire turns an entry into the tombstone of its expiry.
@@ -166,12 +156,12 @@ func (b *builder) drop(ns string, op *kv.Operation, current *state, live bool) (
 // increment keeps time to live and metadata; a counter that it creates starts
 // from 0 with the namespace's default time to live.
 func (b *builder) increment(ns string, op *kv.Operation, current *state, live bool) (kv.Result, error) {
-	next := &state{contentType: counterContentType}
+	next := &state{contentType: kv.CounterContentType}
 	number := int64(0)
 	if live {
 		var err error
-		if number, err = strconv.ParseInt(string(current.value), 10, 64); err != nil {
-			return kv.Result{}, kv.Errorf(kv.CodeConflict, "the value is not a decimal number of 64 bits, so that it cannot be incremented")
+		if number, err = kv.Counter(current.value); err != nil {
+			return kv.Result{}, err
 		}
 		next.contentType, next.meta, next.expires = current.contentType, current.meta, current.expires
 	} else {
@@ -181,10 +171,10 @@ func (b *builder) increment(ns string, op *kv.Operation, current *state, live bo
 		}
 		next.expires = b.expiry(ttl)
 	}
-	if op.By > 0 && number > math.MaxInt64-op.By || op.By < 0 && number < math.MinInt64-op.By {
-		return kv.Result{}, kv.Errorf(kv.CodeConflict, "the sum of %d and %d does not fit into 64 bits", number, op.By)
+	number, err := kv.Increment(number, op.By)
+	if err != nil {
+		return kv.Result{}, err
 	}
-	number += op.By
 	next.value = strconv.AppendInt(nil, number, 10)
 	meta, err := decodeMeta(next.meta)
 	if err != nil {

@@ -156,12 +156,3 @@ func (b *builder) remember(ns string, id kv.Identity, st kv.RecordState, succeed
 	b.records[id.ID] = rec
 	return rec
 }
-
-// replay marks recorded results as such.
-func replay(results []kv.Result) []kv.Result {
-	replayed := slices.Clone(results)
-	for i := range replayed {
-		replayed[i].Replayed = true
-	}
-	return replayed
-}

@@ -205,8 +205,8 @@ func internContentType(b []byte) string {
 		return "application/octet-stream"
 	case "application/x-www-form-urlencoded":
 		return "application/x-www-form-urlencoded"
-	case counterContentType:
-		return counterContentType
+	case kv.CounterContentType:
+		return kv.CounterContentType
 	case "text/plain; charset=utf-8":
 		return "text/plain; charset=utf-8"
 	}

@@ -1,11 +1,8 @@
 package pebble
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/trivetkv/trivet/pkg/kv"
 )
@@ -59,7 +56,7 @@ func (b *builder) namedTxn(ns string, txn *kv.Txn, id kv.Identity) (kv.TxnResult
 		return kv.TxnResult{}, err
 	}
 	if rec != nil {
-		return kv.TxnResult{Succeeded: rec.succeeded, Results: replay(rec.results), Replayed: true}, nil
+		return kv.TxnResult{Succeeded: rec.succeeded, Results: kv.Replay(rec.results), Replayed: true}, nil
 	}
 	result, err := b.txn(ns, txn)
 	if err != nil {
@@ -70,36 +67,10 @@ func (b *builder) namedTxn(ns string, txn *kv.Txn, id kv.Identity) (kv.TxnResult
 }
 
 func (b *builder) txn(ns string, txn *kv.Txn) (kv.TxnResult, error) {
-	result := kv.TxnResult{Succeeded: true}
-	for i := range txn.Compare {
-		holds, err := b.compare(ns, &txn.Compare[i])
-		if err != nil {
-			return kv.TxnResult{}, at(err, "compare", i)
-		}
-		if !holds {
-			result.Succeeded = false
-			break
-		}
-	}
-	branch, name := txn.Success, "success"
-	if !result.Succeeded {
-		branch, name = txn.Failure, "failure"
-	}
-	result.Results = make([]kv.Result, len(branch))
-	for i := range branch {
-		var err error
-		if result.Results[i], err = b.apply(ns, &branch[i]); err != nil {
-			return kv.TxnResult{}, at(err, name, i)
-		}
-	}
-	return result, nil
-}
-
-// at names the part of a transaction that an error is about.
-func at(err error, part string, i int) error {
-	e := *kv.AsError(err)
-	e.Field = fmt.Sprintf("%s[%d]", part, i)
-	return &e
+	return txn.Run(
+		func(c *kv.Compare) (bool, error) { return b.compare(ns, c) },
+		func(op *kv.Operation) (kv.Result, error) { return b.apply(ns, op) },
+	)
 }
 
 // compare holds a key's state against a compare's operand.
@@ -108,42 +79,10 @@ func (b *builder) compare(ns string, c *kv.Compare) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	live := current.live(b.now)
-	switch c.Target {
-	case kv.TargetExists:
-		return (live == c.Exists) == (c.Is == kv.RelationEqual), nil
-	case kv.TargetVersion:
-		version := kv.Version(0)
-		if live {
-			version = current.version
-		}
-		return related(c.Is, cmp.Compare(version, c.Version)), nil
-	case kv.TargetValue:
-		if !live {
-			return c.Is == kv.RelationNotEqual, nil
-		}
+	return c.Holds(current.live(b.now), current.lastVersion(), func() ([]byte, error) {
 		if err := b.reads.Take(current.size); err != nil {
-			return false, err
+			return nil, err
 		}
-		value, err := b.value(ns, c.Key, current)
-		if err != nil {
-			return false, err
-		}
-		return related(c.Is, bytes.Compare(value, c.Value)), nil
-	}
-	return false, kv.Invalid("compare", "the target has to be version, value or exists")
-}
-
-func related(is kv.Relation, order int) bool {
-	switch is {
-	case kv.RelationEqual:
-		return order == 0
-	case kv.RelationNotEqual:
-		return order != 0
-	case kv.RelationGreater:
-		return order > 0
-	case kv.RelationLess:
-		return order < 0
-	}
-	return false
+		return b.value(ns, c.Key, current)
+	})
 }

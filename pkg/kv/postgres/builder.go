@@ -1,8 +1,6 @@
 package postgres
 
 import (
-	"slices"
-
 	"github.com/jackc/pgx/v5"
 
 	"github.com/trivetkv/trivet/pkg/kv"
@@ -136,12 +134,6 @@ func (b *builder) namespace(name string) (*namespaceUse, error) {
 	return use, nil
 }
 
-// nextVersion is the rule of all versions: above the key's previous one, above
-// everything that compaction removed, and else the clock in µs.
-func (b *builder) nextVersion(previous kv.Version) kv.Version {
-	return max(previous+1, kv.Version(b.floor+1), kv.Version(b.now))
-}
-
 // change makes after the state of a key, under a new version.
 func (b *builder) change(ns, key string, before, after *state) error {
 	use, err := b.namespace(ns)
@@ -150,7 +142,7 @@ func (b *builder) change(ns, key string, before, after *state) error {
 	}
 	at := address{ns, key}
 	b.mutations = append(b.mutations, mutation{address: at, before: before, after: after, usage: use.Namespace})
-	after.version = b.nextVersion(before.lastVersion())
+	after.version = kv.NextVersion(before.lastVersion(), kv.Version(b.floor), b.now)
 	after.updated = b.now
 	entries, bytes := growth(key, before, after)
 	use.Keys += entries
@@ -310,13 +302,4 @@ func (c *stateColumns) arguments() []any {
 	return []any{
 		c.namespaces, c.keys, c.versions, c.kinds, c.created, c.updated, c.expires, c.sizes, c.types, c.metas, c.values,
 	}
-}
-
-// replay marks recorded results as such.
-func replay(results []kv.Result) []kv.Result {
-	replayed := slices.Clone(results)
-	for i := range replayed {
-		replayed[i].Replayed = true
-	}
-	return replayed
 }

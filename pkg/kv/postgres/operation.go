@@ -1,18 +1,11 @@
 package postgres
 
 import (
-	"bytes"
-	"cmp"
-	"fmt"
-	"math"
 	"strconv"
 	"time"
 
 	"github.com/trivetkv/trivet/pkg/kv"
 )
-
-// counterContentType is the type of a counter that increment created.
-const counterContentType = "text/plain"
 
 // apply runs one operation. A refusal is the error; only a get of an absent
 // key has it in its result instead.
@@ -137,14 +130,7 @@ func (b *builder) checkQuota(ns, key string, current, next *state) error {
 		return err
 	}
 	entries, bytes := growth(key, current, next)
-	if use.MaxKeys > 0 && entries > 0 && use.Keys+entries > use.MaxKeys {
-		return kv.Errorf(kv.CodeQuotaExceeded, "the namespace may have %d keys and has %d", use.MaxKeys, use.Keys)
-	}
-	if use.MaxBytes > 0 && bytes > 0 && use.Bytes+bytes > use.MaxBytes {
-		return kv.Errorf(kv.CodeQuotaExceeded, "the namespace may have %d bytes of keys and values and has %d; the write adds %d",
-			use.MaxBytes, use.Bytes, bytes)
-	}
-	return nil
+	return use.CheckQuota(entries, bytes)
 }
 
 // expire turns an entry into the tombstone of its expiry.
@@ -167,13 +153,13 @@ func (b *builder) drop(ns string, op *kv.Operation, current *state, live bool) (
 // increment keeps time to live and metadata; a counter that it creates starts
 // from 0 with the namespace's default time to live.
 func (b *builder) increment(ns string, op *kv.Operation, current *state, live bool) (kv.Result, error) {
-	next := &state{contentType: counterContentType}
+	next := &state{contentType: kv.CounterContentType}
 	number := int64(0)
 	if live {
 		var err error
 		// A value that is not in its row is too long for a number.
-		if number, err = strconv.ParseInt(string(current.value), 10, 64); err != nil {
-			return kv.Result{}, kv.Errorf(kv.CodeConflict, "the value is not a decimal number of 64 bits, so that it cannot be incremented")
+		if number, err = kv.Counter(current.value); err != nil {
+			return kv.Result{}, err
 		}
 		next.contentType, next.meta, next.expires = current.contentType, current.meta, current.expires
 	} else {
@@ -183,10 +169,10 @@ func (b *builder) increment(ns string, op *kv.Operation, current *state, live bo
 		}
 		next.expires = b.expiry(ttl)
 	}
-	if op.By > 0 && number > math.MaxInt64-op.By || op.By < 0 && number < math.MinInt64-op.By {
-		return kv.Result{}, kv.Errorf(kv.CodeConflict, "the sum of %d and %d does not fit into 64 bits", number, op.By)
+	number, err := kv.Increment(number, op.By)
+	if err != nil {
+		return kv.Result{}, err
 	}
-	number += op.By
 	next.value = strconv.AppendInt(nil, number, 10)
 	result, err := b.store(ns, op, current, next)
 	result.Number = number
@@ -222,36 +208,10 @@ func (b *builder) sweep(lapsed []lapsedEntry) error {
 }
 
 func (b *builder) txn(ns string, txn *kv.Txn) (kv.TxnResult, error) {
-	result := kv.TxnResult{Succeeded: true}
-	for i := range txn.Compare {
-		holds, err := b.compare(ns, &txn.Compare[i])
-		if err != nil {
-			return kv.TxnResult{}, at(err, "compare", i)
-		}
-		if !holds {
-			result.Succeeded = false
-			break
-		}
-	}
-	branch, name := txn.Success, "success"
-	if !result.Succeeded {
-		branch, name = txn.Failure, "failure"
-	}
-	result.Results = make([]kv.Result, len(branch))
-	for i := range branch {
-		var err error
-		if result.Results[i], err = b.apply(ns, &branch[i]); err != nil {
-			return kv.TxnResult{}, at(err, name, i)
-		}
-	}
-	return result, nil
-}
-
-// at names the part of a transaction that an error is about.
-func at(err error, part string, i int) error {
-	e := *kv.AsError(err)
-	e.Field = fmt.Sprintf("%s[%d]", part, i)
-	return &e
+	return txn.Run(
+		func(c *kv.Compare) (bool, error) { return b.compare(ns, c) },
+		func(op *kv.Operation) (kv.Result, error) { return b.apply(ns, op) },
+	)
 }
 
 // compare holds a key's state against a compare's operand.
@@ -260,42 +220,10 @@ func (b *builder) compare(ns string, c *kv.Compare) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	live := current.live(b.now)
-	switch c.Target {
-	case kv.TargetExists:
-		return (live == c.Exists) == (c.Is == kv.RelationEqual), nil
-	case kv.TargetVersion:
-		version := kv.Version(0)
-		if live {
-			version = current.version
-		}
-		return related(c.Is, cmp.Compare(version, c.Version)), nil
-	case kv.TargetValue:
-		if !live {
-			return c.Is == kv.RelationNotEqual, nil
-		}
+	return c.Holds(current.live(b.now), current.lastVersion(), func() ([]byte, error) {
 		if err := b.reads.Take(current.size); err != nil {
-			return false, err
+			return nil, err
 		}
-		value, err := b.value(ns, c.Key, current)
-		if err != nil {
-			return false, err
-		}
-		return related(c.Is, bytes.Compare(value, c.Value)), nil
-	}
-	return false, kv.Invalid("compare", "the target has to be version, value or exists")
-}
-
-func related(is kv.Relation, order int) bool {
-	switch is {
-	case kv.RelationEqual:
-		return order == 0
-	case kv.RelationNotEqual:
-		return order != 0
-	case kv.RelationGreater:
-		return order > 0
-	case kv.RelationLess:
-		return order < 0
-	}
-	return false
+		return b.value(ns, c.Key, current)
+	})
 }

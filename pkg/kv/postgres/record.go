@@ -224,7 +224,7 @@ func (b *builder) named(ns string, op *kv.Operation, id kv.Identity) (kv.Result,
 		if len(rec.results) != 1 {
 			return kv.Result{}, errMismatch
 		}
-		return replay(rec.results)[0], nil
+		return kv.Replay(rec.results)[0], nil
 	}
 	mark := len(b.mutations)
 	result, err := b.apply(ns, op)
@@ -236,14 +236,12 @@ func (b *builder) named(ns string, op *kv.Operation, id kv.Identity) (kv.Result,
 	return result, nil
 }
 
-// refuse records why a deferred write was refused, and tells whether it did:
-// a failure of the store is no refusal, and its caller is there to see others.
+// refuse records why a deferred write was refused, and tells whether it did.
 func (b *builder) refuse(ns string, op *kv.Operation, id kv.Identity, err error) bool {
-	e := kv.AsError(err)
-	if !id.Deferred || e.Code == kv.CodeInternal || e.Code == kv.CodeUnavailable || e.Code == kv.CodeIdempotencyMismatch {
+	if !id.Recorded(err) {
 		return false
 	}
-	b.remember(ns, id, kv.RecordRejected, false, []kv.Result{{Kind: op.Kind, Key: op.Key, Err: e}})
+	b.remember(ns, id, kv.RecordRejected, false, []kv.Result{{Kind: op.Kind, Key: op.Key, Err: kv.AsError(err)}})
 	return true
 }
 
@@ -276,7 +274,7 @@ func (b *builder) namedTxn(ns string, txn *kv.Txn, id kv.Identity) (kv.TxnResult
 		return kv.TxnResult{}, err
 	}
 	if rec != nil {
-		return kv.TxnResult{Succeeded: rec.succeeded, Results: replay(rec.results), Replayed: true}, nil
+		return kv.TxnResult{Succeeded: rec.succeeded, Results: kv.Replay(rec.results), Replayed: true}, nil
 	}
 	result, err := b.txn(ns, txn)
 	if err != nil {
