@@ -47,6 +47,14 @@ lint: bin/golangci-lint ## hold the code against .golangci.yml
 bench: build ## measure the store beside etcd and webdis and print the ratios (ARGS=-quick)
 	$(GO) run ./test/bench $(ARGS)
 
+# Pods run static programs, in an image that holds nothing else.
+.PHONY: e2e
+e2e: ## run the tests on a real cluster: that of KUBECONFIG, or one that is started on this machine (RUN=TestName)
+	@mkdir -p bin/e2e
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/e2e/ ./services/api ./services/autoscaler ./test/kubernetes/probe
+	kubeconfig=$$(test/kubernetes/up) && \
+	KUBECONFIG=$$kubeconfig TRIVET_E2E=1 TRIVET_E2E_BIN=$(CURDIR)/bin/e2e $(GO) test -count=1 -timeout 30m -v $(if $(RUN),-run '$(RUN)') ./test/kubernetes
+
 # Seeds from 100 on are for developing the policy; those below are for judging it.
 .PHONY: simulate
 simulate: bin/trivet ## try the autoscalers on all traces (SIMULATE="--seed 1 --startup 25s")

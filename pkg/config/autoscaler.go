@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"time"
 )
 
@@ -18,8 +19,13 @@ type Autoscaler struct {
 	Kubeconfig string          `env:"TRIVET_AUTOSCALER_KUBECONFIG" doc:"File that says how to reach the cluster. Without it, the autoscaler's own pod tells."`
 	Workloads  ScaledWorkloads `env:"TRIVET_AUTOSCALER_WORKLOADS" envDefault:"[{\"name\":\"trivet-api\",\"kind\":\"api\"},{\"name\":\"trivet-consumer\",\"kind\":\"consumer\"}]" doc:"What is scaled, as a JSON list of Deployments; docs/autoscaling.md has the fields."`
 	PodsCA     string          `env:"TRIVET_AUTOSCALER_PODS_CA" doc:"File of the authorities, PEM, that sign the pods' certificates. With it pods are asked for their numbers over TLS, and their certificate has to be for DEPLOYMENT.NAMESPACE.svc."`
-	DryRun     bool            `env:"TRIVET_AUTOSCALER_DRY_RUN" envDefault:"false" doc:"\"true\" decides and tells, and changes nothing."`
-	TimeZone   TimeZone        `env:"TRIVET_AUTOSCALER_TIMEZONE" envDefault:"UTC" doc:"Time zone of the users, whose days and weeks shape the load, such as \"Europe/Vienna\"; schedules are in it, too."`
+
+	// PrometheusURL is of a server that knows the pods' numbers.
+	PrometheusURL   string `env:"TRIVET_AUTOSCALER_PROMETHEUS_URL" doc:"URL of a Prometheus server to ask instead of the pods. It has to scrape them at least every 30 s and label them with namespace and pod. Asking the pods sees a change within 2 s."`
+	PrometheusToken Secret `env:"TRIVET_AUTOSCALER_PROMETHEUS_TOKEN" doc:"Bearer token for the Prometheus server."`
+
+	DryRun   bool     `env:"TRIVET_AUTOSCALER_DRY_RUN" envDefault:"false" doc:"\"true\" decides and tells, and changes nothing."`
+	TimeZone TimeZone `env:"TRIVET_AUTOSCALER_TIMEZONE" envDefault:"UTC" doc:"Time zone of the users, whose days and weeks shape the load, such as \"Europe/Vienna\"; schedules are in it, too."`
 }
 
 // ScaledWorkload is a Deployment that is scaled. Zero values are defaults.
@@ -80,6 +86,9 @@ func (z *TimeZone) UnmarshalText(text []byte) error {
 func (a *Autoscaler) Validate() error {
 	if n := len(a.Token.Reveal()); n > 0 && n < MinAutoscalerTokenCharacters {
 		return &Error{Name: "TRIVET_AUTOSCALER_TOKEN", Problem: fmt.Sprintf("it has %d characters; it needs %d or more", n, MinAutoscalerTokenCharacters)}
+	}
+	if u, err := url.Parse(a.PrometheusURL); err != nil || a.PrometheusURL != "" && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return &Error{Name: "TRIVET_AUTOSCALER_PROMETHEUS_URL", Problem: "it has to be http://HOST or https://HOST, with a port and a path if need be"}
 	}
 	if len(a.Workloads) == 0 {
 		return &Error{Name: "TRIVET_AUTOSCALER_WORKLOADS", Problem: "it names no workload"}

@@ -167,10 +167,22 @@ func metricsPort(w config.ScaledWorkload) int {
 
 func newController(cfg *config.Autoscaler, t kubernetes.Target, d control.Driver, usage *advise.Recorder, logger *slog.Logger, registry prometheus.Registerer) (*control.Controller, error) {
 	w := cfg.Workloads[slices.IndexFunc(cfg.Workloads, func(w config.ScaledWorkload) bool { return w.Name == t.Name })]
+	numbers, err := source(cfg, w)
+	if err != nil {
+		return nil, err
+	}
 	opts := control.Options{
 		Name: w.Name, Kind: control.Kind(w.Kind), API: apiConfig(w), Queue: queueConfig(w), Driver: d,
-		Source: signal.NewSource(signal.NewClient(cfg.PodsCA, w.Name+"."+cfg.Namespace+".svc"), time.Now, time.Second), Clock: time.Now, Location: cfg.TimeZone.Location,
+		Source: numbers, Clock: time.Now, Location: cfg.TimeZone.Location,
 		Advisory: cfg.DryRun, Logger: logger, Registerer: registry, Usage: usage,
 	}
 	return control.New(opts)
+}
+
+// source asks the pods of a workload, or the Prometheus server that is named.
+func source(cfg *config.Autoscaler, w config.ScaledWorkload) (control.Source, error) {
+	if cfg.PrometheusURL != "" {
+		return signal.NewPrometheus(cfg.PrometheusURL, cfg.PrometheusToken.Reveal(), cfg.Namespace, time.Now, time.Second)
+	}
+	return signal.NewSource(signal.NewClient(cfg.PodsCA, w.Name+"."+cfg.Namespace+".svc"), time.Now, time.Second), nil
 }

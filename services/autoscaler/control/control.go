@@ -63,6 +63,12 @@ type Driver interface {
 	Tell(reason, message string)
 }
 
+// Source tells what load the pods of a workload have had since it was asked
+// before.
+type Source interface {
+	Collect(ctx context.Context, pods []signal.Pod) signal.Load
+}
+
 // ErrConflict says that a size was changed by somebody else in the meantime.
 var ErrConflict = errors.New("the size was changed by somebody else")
 
@@ -73,7 +79,7 @@ type Options struct {
 	API        policy.Config
 	Queue      policy.QueueConfig
 	Driver     Driver
-	Source     *signal.Source
+	Source     Source
 	Clock      func() time.Time
 	Location   *time.Location // whose days and hours count
 	Advisory   bool           // never change anything

@@ -49,7 +49,7 @@ type sample struct {
 	ready, unsettled, oldestAge float64
 }
 
-// Source asks pods for their metrics. It remembers what each told before, and
+// Source asks the pods themselves for their metrics. It remembers what each told before, and
 // is not safe for concurrent use.
 type Source struct {
 	client  *http.Client
@@ -110,24 +110,43 @@ func (s *Source) Collect(ctx context.Context, pods []Pod) Load {
 	}
 	group.Wait()
 
-	load := Load{Utilisation: -1, P99: -1, Failures: make(map[string]error)}
-	var sum total
 	known := make(map[string]sample, len(pods))
+	readings := make([]reading, len(pods))
 	for i, pod := range pods {
-		if errs[i] != nil {
-			load.Failures[pod.Name] = errs[i]
-			continue
-		}
-		now := samples[i]
-		known[pod.Name] = now
-		load.observeQueue(&now)
-		if before, ok := s.before[pod.Name]; ok && !now.restarted(&before) {
-			sum.add(&before, &now, pod.CPUs)
-			seconds := now.at.Sub(before.at).Seconds()
-			load.Usage = append(load.Usage, advise.Usage{CPUs: (now.cpu - before.cpu) / seconds, Memory: now.memory})
+		readings[i] = reading{now: samples[i], err: errs[i]}
+		if errs[i] == nil {
+			readings[i].before, readings[i].paired = s.before[pod.Name]
+			known[pod.Name] = samples[i]
 		}
 	}
 	s.before = known
+	return summarise(pods, readings)
+}
+
+// reading is what is known of one pod at two times, or why it is not.
+type reading struct {
+	before, now sample
+	paired      bool // there is a before
+	err         error
+}
+
+// summarise adds up what the pods told.
+func summarise(pods []Pod, readings []reading) Load {
+	load := Load{Utilisation: -1, P99: -1, Failures: make(map[string]error)}
+	var sum total
+	for i, pod := range pods {
+		r := &readings[i]
+		if r.err != nil {
+			load.Failures[pod.Name] = r.err
+			continue
+		}
+		load.observeQueue(&r.now)
+		if r.paired && !r.now.restarted(&r.before) {
+			sum.add(&r.before, &r.now, pod.CPUs)
+			seconds := r.now.at.Sub(r.before.at).Seconds()
+			load.Usage = append(load.Usage, advise.Usage{CPUs: (r.now.cpu - r.before.cpu) / seconds, Memory: r.now.memory})
+		}
+	}
 	sum.fill(&load)
 	return load
 }
