@@ -116,7 +116,7 @@ func TestWrongSettingsAreRefused(t *testing.T) {
 		problem string // a part of it
 	}{
 		// Names and types.
-		"unknown setting":              {[]string{"netwrok", `{"zones":3}`}, "netwrok", "did you mean network?"},
+		"unknown setting":              {[]string{"networkk", `{"zones":3}`}, "networkk", "did you mean network?"},
 		"unknown setting within one":   {[]string{"database", `{"backup_days":30}`}, "database.backup_days", "did you mean backupDays?"},
 		"unknown setting of a service": {[]string{"services", services(`{"image":"` + digest + `","imagee":"x"}`)}, "services.api.imagee", "did you mean image?"},
 		"nothing like it":              {[]string{"audit", `{"frobnicate":1}`}, "audit.frobnicate", "there are lockDays, logDays, trail"},
@@ -250,12 +250,12 @@ func TestWrongSettingsAreRefused(t *testing.T) {
 // Whoever mends one mistake should not have to meet the next one only then.
 func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := stack.Parse(with(production(), "owner", "", "database", `{"public":true,"backupDays":"long"}`, "netwrok", "{}"), "prod-aws")
+	_, err := stack.Parse(with(production(), "owner", "", "database", `{"public":true,"backupDays":"long"}`, "networkk", "{}"), "prod-aws")
 	want := strings.Join([]string{
 		"the configuration of stack prod-aws cannot be used:",
 		`  trivet:database.backupDays: it has to be a whole number, not "long"`,
 		"  trivet:database.public: production never has a database that the internet can reach",
-		"  trivet:netwrok: there is no such setting; did you mean network?",
+		"  trivet:networkk: there is no such setting; did you mean network?",
 		"  trivet:owner: it is missing: the name of a team, such as platform: letters, digits, spaces and _.:/=+-@",
 	}, "\n")
 	if err == nil || err.Error() != want {

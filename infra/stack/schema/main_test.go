@@ -114,7 +114,7 @@ func TestSchemaRefusesWhatTheProgramRefuses(t *testing.T) {
 		t.Errorf("what is right is refused: %#v", err)
 	}
 	for name, line := range map[string]string{
-		"unknown setting":        "  trivet:netwrok: {}\n",
+		"unknown setting":        "  trivet:networkk: {}\n",
 		"unknown setting within": "  trivet:network: {zone: 3}\n",
 		"unknown choice":         "  trivet:autoscaling: keda\n",
 		"unknown broker":         "  trivet:broker: kafka\n",
