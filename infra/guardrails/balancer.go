@@ -61,7 +61,7 @@ var balancerRules = []Rule{
 		Name:       "balancer-has-firewall",
 		Reason:     "requests that are known to be attacks would reach the services",
 		IDs:        []string{"CKV2_AWS_28", "CKV2_AWS_76", "ELB.16"},
-		Fix:        "pulumi config set trivet:waf all",
+		Fix:        "pulumi config set --path trivet:edge.waf all",
 		Production: true,
 		Check:      companion(balancerType, "aws:wafv2/webAclAssociation:WebAclAssociation", "resourceArn", given("webAclArn")),
 	},

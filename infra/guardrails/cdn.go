@@ -28,7 +28,7 @@ var cdnRules = []Rule{
 		Name:   "cdn-has-firewall",
 		Reason: "requests that are known to be attacks would reach the origin",
 		IDs:    []string{"CKV_AWS_68", "CKV2_AWS_47", "AVD-AWS-0011", "CloudFront.6"},
-		Fix:    "pulumi config set trivet:waf edge",
+		Fix:    "pulumi config set --path trivet:edge.waf edge",
 		Check:  each([]string{cdnType}, given("webAclId")),
 	},
 	{
