@@ -31,7 +31,7 @@ func Providers() []SDK {
 		{
 			Name: "aws", Module: "github.com/pulumi/pulumi-aws/sdk/v6", Folder: "go/aws",
 			Packages: []string{
-				"acm", "autoscaling", "backup", "budgets", "cfg", "cloudfront", "cloudtrail", "cloudwatch", "ebs", "ec2", "ecr",
+				"accessanalyzer", "acm", "autoscaling", "backup", "budgets", "cfg", "cloudfront", "cloudtrail", "cloudwatch", "ebs", "ec2", "ecr",
 				"eks", "elasticache", "guardduty", "iam", "kms", "lb", "mq", "rds", "route53", "s3", "secretsmanager",
 				"securityhub", "servicequotas", "sns", "sqs", "ssm", "vpc", "wafv2",
 			},

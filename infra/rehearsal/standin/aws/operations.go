@@ -78,5 +78,9 @@ var operations = map[string]standin.Kind{
 		ID: "{name}", Naming: named(2048), Replace: []string{"dataType"}, Keep: []string{"tier"},
 		Outputs: map[string]any{"arn": "arn:{partition}:ssm:{region}:{account}:parameter/{name}", "version": 1, "tier": "Standard", "dataType": "text"},
 	},
+	"aws:accessanalyzer/analyzer:Analyzer": {
+		Naming: standin.Names{Property: "analyzerName", Max: 255}, Replace: []string{"type"},
+		Outputs: map[string]any{"arn": "arn:{partition}:access-analyzer:{region}:{account}:analyzer/{name}"},
+	},
 	"aws:securityhub/account:Account": {ID: "{account}", Outputs: map[string]any{"arn": "arn:{partition}:securityhub:{region}:{account}:hub/default"}},
 }
