@@ -64,12 +64,12 @@ func memoryGiB(class string) (int, error) {
 	}
 	large, size := memoryOfLarge[parts[1]], parts[2]
 	var times int
-	switch {
-	case size == "medium":
+	switch size {
+	case "medium":
 		return large / 2, nil
-	case size == "large":
+	case "large":
 		return large, nil
-	case size == "xlarge":
+	case "xlarge":
 		return 2 * large, nil
 	}
 	if _, err := fmt.Sscanf(size, "%dxlarge", &times); err != nil || size != fmt.Sprintf("%dxlarge", times) || times < 2 {
