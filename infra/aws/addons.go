@@ -90,9 +90,12 @@ func (c *Cluster) addAddons(ctx *pulumi.Context, name string, args ClusterArgs, 
 			name: "amazon-cloudwatch-observability",
 			configuration: map[string]any{
 				"containerLogs": map[string]any{"enabled": true},
-				"agent": map[string]any{"config": map[string]any{"logs": map[string]any{"metrics_collected": map[string]any{
-					"kubernetes": map[string]any{"enhanced_container_insights": false},
-				}}}},
+				"agent": map[string]any{"config": map[string]any{
+					"agent": map[string]any{"region": args.Spec.Region}, // which it cannot ask the node for, one hop away
+					"logs": map[string]any{"metrics_collected": map[string]any{
+						"kubernetes": map[string]any{"enhanced_container_insights": false},
+					}},
+				}},
 			},
 			namespace: collectorNamespace, serviceAccount: "cloudwatch-agent", policy: "CloudWatchAgentServerPolicy",
 		},
