@@ -124,10 +124,10 @@ func prod() Config {
 		Services: map[string]Service{
 			"api":             {Min: 3, Max: 12, CPU: "1", Memory: "1Gi"},
 			"consumer":        {Min: 3, Max: 9, CPU: "500m", Memory: "512Mi"},
-			"autoscaler":      {Min: 2, Max: 2, CPU: "250m", Memory: "512Mi"},
-			"healthcheck":     {Min: 2, Max: 2, CPU: "100m", Memory: "128Mi"},
+			"autoscaler":      {Min: 3, Max: 3, CPU: "250m", Memory: "512Mi"},
+			"healthcheck":     {Min: 3, Max: 3, CPU: "100m", Memory: "128Mi"},
 			"migrate":         {Min: 1, Max: 1, CPU: "500m", Memory: "512Mi"},
-			"node-autoscaler": {Min: 2, Max: 2, CPU: "100m", Memory: "512Mi"},
+			"node-autoscaler": {Min: 3, Max: 3, CPU: "100m", Memory: "512Mi"},
 		},
 	}
 }
@@ -150,8 +150,8 @@ func lean() Config {
 	spec.Budget.MonthlyUSD = 1000
 	cfg.Services["api"] = Service{Min: 3, Max: 9, CPU: "250m", Memory: "512Mi"}
 	cfg.Services["consumer"] = Service{Min: 3, Max: 3, CPU: "100m", Memory: "256Mi"}
-	cfg.Services["autoscaler"] = Service{Min: 2, Max: 2, CPU: "50m", Memory: "128Mi"}
-	cfg.Services["healthcheck"] = Service{Min: 2, Max: 2, CPU: "50m", Memory: "64Mi"}
-	cfg.Services["node-autoscaler"] = Service{Min: 2, Max: 2, CPU: "50m", Memory: "256Mi"}
+	cfg.Services["autoscaler"] = Service{Min: 3, Max: 3, CPU: "50m", Memory: "128Mi"}
+	cfg.Services["healthcheck"] = Service{Min: 3, Max: 3, CPU: "50m", Memory: "64Mi"}
+	cfg.Services["node-autoscaler"] = Service{Min: 3, Max: 3, CPU: "50m", Memory: "256Mi"}
 	return cfg
 }

@@ -48,8 +48,7 @@ func checkProduction(cfg Config, wrong *problems) {
 	for _, name := range ServiceNames {
 		service, setting := cfg.Services[name], join("services", name)
 		refuse(service.Image != "" && !service.Pinned(), setting+".image", "runs images by their digest, and %s may be another one tomorrow; add @sha256:…", service.Image)
-		replicated := name == "api" || name == "consumer"
-		refuse(replicated && service.Min < productionZones, setting+".min", "has a replica in each of %d zones; this is %d", productionZones, service.Min)
+		refuse(name != "migrate" && service.Min < productionZones, setting+".min", "has a replica in each of %d zones; this is %d", productionZones, service.Min)
 	}
 }
 
