@@ -104,27 +104,6 @@ func (t *terminal) scaleStatusCommand() *cobra.Command {
 	return cmd
 }
 
-func (t *terminal) scaleAdviseCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "advise WORKLOAD",
-		Short:   "Show which requests and limits would have sufficed, as JSON",
-		Example: "  trivet scale advise trivet-api",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			body, err := t.askAutoscaler(cmd, http.MethodGet, "/advice/"+url.PathEscape(args[0]), nil)
-			if err != nil {
-				return err
-			}
-			var indented bytes.Buffer
-			if err := json.Indent(&indented, body, "", "  "); err != nil {
-				return fmt.Errorf("read the autoscaler's answer: %w", err)
-			}
-			_, err = indented.WriteTo(t.out)
-			return err
-		},
-	}
-}
-
 func (t *terminal) scaleSetCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "set WORKLOAD REPLICAS",

@@ -43,8 +43,11 @@ A trace is a CSV file with the header t_seconds,requests or
 t_seconds,requests,enqueued and a row for each second or minute: how many
 requests arrive within it. Generated traces: ` + strings.Join(simulator.TraceNames(), ", ") + `.
 
-What comes before --score-from is for learning; docs/autoscaling.md has the
-model. Results are rows of a table, JSON, or a page with plots.`,
+With --workload consumer the pods apply the messages, --pod-rps each a second,
+and a second is violated while the oldest one waits for longer than --drain.
+
+What comes before --score-from is for learning; a trace that is not longer
+counts as a whole, unless the flag is given. docs/autoscaling.md has the model. Results are rows of a table, JSON, or a page with plots.`,
 		Example: `  trivet simulate --trace load.csv --policy trivet,hpa --score-from 24h
   trivet simulate --generate weekly,spikes --startup 5s,90s --seed 1,2 -o json
   trivet simulate --generate all -o html > report.html`,
@@ -59,8 +62,10 @@ model. Results are rows of a table, JSON, or a page with plots.`,
 	set.StringSliceVar(&plan.Policies, "policy", simulator.PolicyNames(), "policies to try")
 	set.UintSliceVar(&flags.seeds, "seed", []uint{1}, "seeds of the traces and of the arrivals")
 	set.DurationSliceVar(&plan.Startups, "startup", []time.Duration{settings.Startup}, "times that a pod needs to start")
-	set.Float64SliceVar(&plan.Targets, "target", []float64{settings.Target}, "utilisations to aim at; 0.7 leaves trivet to its prices")
-	set.Float64Var(&settings.PodRate, "pod-rps", settings.PodRate, "requests per second that a pod serves")
+	set.Float64SliceVar(&plan.Targets, "target", []float64{settings.Target}, "utilisations to aim at, for curves more than one; 0.7 leaves trivet to its prices")
+	set.StringVar((*string)(&settings.Workload), "workload", string(settings.Workload), "what the pods do: api (requests) or consumer (messages)")
+	set.DurationVar(&settings.Drain, "drain", settings.Drain, "time within which a consumer has to apply a message")
+	set.Float64Var(&settings.PodRate, "pod-rps", settings.PodRate, "requests or messages per second that a pod serves")
 	set.DurationVar(&settings.Objective, "objective", settings.Objective, "latency that 99 % of the requests have to meet")
 	set.DurationVar(&settings.Timeout, "timeout", settings.Timeout, "time after which a request has given up")
 	set.IntVar(&settings.Min, "min", settings.Min, "least number of pods")
@@ -79,6 +84,10 @@ func (t *terminal) simulate(cmd *cobra.Command, flags simulateFlags) error {
 	plan, err := flags.complete()
 	if err != nil {
 		return usageError{err}
+	}
+	plan.ScoreAll = !cmd.Flag("score-from").Changed
+	if !cmd.Flag("policy").Changed && plan.Settings.Workload == simulator.Consumer {
+		plan.Policies = simulator.ConsumerPolicyNames()
 	}
 	if flags.write != "" {
 		return writeTraces(flags.write, plan)
@@ -124,8 +133,14 @@ func (f *simulateFlags) complete() (*simulator.Plan, error) {
 	if len(f.generate) == 0 && len(f.files) == 0 || slices.Contains(f.generate, "all") {
 		plan.Traces = simulator.TraceNames()
 	}
-	for _, name := range f.files {
-		trace, err := readTrace(name)
+	named := make(map[string]bool)
+	for _, file := range f.files {
+		name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+		if named[name] {
+			name = file // of two files of a name, the second keeps its path
+		}
+		named[name] = true
+		trace, err := readTrace(file, name)
 		if err != nil {
 			return nil, err
 		}
@@ -137,13 +152,13 @@ func (f *simulateFlags) complete() (*simulator.Plan, error) {
 	return &plan, plan.Settings.Check()
 }
 
-func readTrace(name string) (*simulator.Trace, error) {
-	file, err := os.Open(name)
+func readTrace(path, name string) (*simulator.Trace, error) {
+	file, err := os.Open(path) //nolint:gosec // the caller names it
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
-	return simulator.ReadTrace(strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)), file)
+	return simulator.ReadTrace(name, file)
 }
 
 // writeTraces writes the generated traces of the first seed.

@@ -92,7 +92,7 @@ func run() error {
 			if usage[workload] == nil {
 				return nil, page.ErrUnknownWorkload
 			}
-			return usage[workload].Report(0)
+			return usage[workload].Report()
 		},
 	})
 

@@ -1,21 +1,24 @@
-// Package advise says which requests and limits would have sufficed, from what
-// pods really used.
+// Package advise says which requests and limits, and which nodes, would have
+// sufficed, from what pods really used.
 package advise
 
 import (
 	"errors"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 )
 
 // Usage is what one pod used at a time.
 type Usage struct {
-	CPUs   float64 // cores
-	Memory float64 // bytes, resident
+	CPUs   float64 `json:"cpu"`    // cores
+	Memory float64 `json:"memory"` // bytes, resident
 }
 
-// Report is advice for one pod of a workload. CPU is in cores, memory in bytes.
+// Report is advice for the pods of a workload. CPU is in cores, memory in bytes,
+// both for one pod.
 type Report struct {
 	Since         time.Time `json:"since"`
 	Samples       int       `json:"samples"`
@@ -26,12 +29,16 @@ type Report struct {
 	MemoryRequest float64   `json:"memory_request"`
 	MemoryLimit   float64   `json:"memory_limit"`
 
-	PodHours        float64 `json:"pod_hours"`
-	CPUHours        float64 `json:"cpu_hours"`         // that were requested
-	CPUHoursAdvised float64 `json:"cpu_hours_advised"` // that would have sufficed
-	// SavingUSD is what the difference costs at the given prices per hour of a
-	// core; 0 without prices.
-	SavingUSD float64 `json:"saving_usd"`
+	// Requested is what a pod requests at present; zero: nothing.
+	Requested Usage `json:"requested"`
+	// Sizes are for how long there were how many pods, by their number.
+	Sizes []SizeHours `json:"sizes"`
+}
+
+// SizeHours is for how many hours there were so many pods.
+type SizeHours struct {
+	Pods  int     `json:"pods"`
+	Hours float64 `json:"hours"`
 }
 
 // Headroom over what was used: a request is room for the busiest minutes, a
@@ -57,8 +64,8 @@ type Recorder struct {
 	cpu       [buckets]float64 // by logarithm
 	samples   int
 	memory    float64
-	podHours  float64
-	requested float64 // core-hours
+	hours     map[int]float64 // by number of pods
+	requested Usage
 }
 
 // Buckets of CPU use are 2 % apart, from a thousandth of a core.
@@ -68,18 +75,18 @@ const (
 	bucketLog = 0.02
 )
 
-// Record takes what the pods used at a time, and how many cores each of them
-// requests; 0: unknown.
-func (r *Recorder) Record(at time.Time, pods []Usage, requested float64) {
+// Record takes what the pods used at a time, and what each of them requests.
+func (r *Recorder) Record(at time.Time, pods []Usage, requested Usage) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.since.IsZero() {
-		r.since, r.last = at, at
+		r.since, r.last, r.hours = at, at, make(map[int]float64)
 	}
-	hours := at.Sub(r.last).Hours()
+	if hours := at.Sub(r.last).Hours(); len(pods) > 0 && hours > 0 {
+		r.hours[len(pods)] += hours
+		r.requested = requested
+	}
 	r.last = at
-	r.podHours += hours * float64(len(pods))
-	r.requested += hours * float64(len(pods)) * requested
 	for _, pod := range pods {
 		bucket := 0
 		if pod.CPUs > leastCPU {
@@ -91,8 +98,8 @@ func (r *Recorder) Record(at time.Time, pods []Usage, requested float64) {
 	}
 }
 
-// Report gives the advice, at a price in dollars for an hour of a core.
-func (r *Recorder) Report(coreHourUSD float64) (Report, error) {
+// Report gives the advice.
+func (r *Recorder) Report() (Report, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.samples < leastSamples {
@@ -101,12 +108,11 @@ func (r *Recorder) Report(coreHourUSD float64) (Report, error) {
 	report := Report{
 		Since: r.since, Samples: r.samples, CPUTypical: r.quantile(0.5), CPUBusy: r.quantile(0.99),
 		MemoryPeak: r.memory, MemoryRequest: memoryHeadroom * r.memory, MemoryLimit: limitHeadroom * r.memory,
-		PodHours: r.podHours, CPUHours: r.requested,
+		Requested: r.requested,
 	}
 	report.CPURequest = math.Ceil(100*cpuHeadroom*report.CPUBusy) / 100
-	report.CPUHoursAdvised = report.CPURequest * r.podHours
-	if r.requested > 0 {
-		report.SavingUSD = coreHourUSD * (report.CPUHours - report.CPUHoursAdvised)
+	for _, pods := range slices.Sorted(maps.Keys(r.hours)) {
+		report.Sizes = append(report.Sizes, SizeHours{pods, r.hours[pods]})
 	}
 	return report, nil
 }

@@ -157,9 +157,9 @@ func (c *Controller) Step(ctx context.Context) error {
 	load := c.opts.Source.Collect(ctx, workload.Pods)
 	at := c.opts.Clock()
 	if c.opts.Usage != nil {
-		requested := 0.
+		var requested advise.Usage
 		if len(workload.Pods) > 0 {
-			requested = workload.Pods[0].CPUs
+			requested = workload.Pods[0].Requested
 		}
 		c.opts.Usage.Record(at, load.Usage, requested)
 	}

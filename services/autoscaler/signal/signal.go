@@ -35,6 +35,8 @@ type Pod struct {
 	Name string
 	URL  string  // of its metrics
 	CPUs float64 // that it may use; 0: unknown
+	// Requested is what it requests; zero: nothing.
+	Requested advise.Usage
 }
 
 // sample is what one pod told at a time. Counters are since it started.
@@ -49,8 +51,8 @@ type sample struct {
 	ready, unsettled, oldestAge float64
 }
 
-// Source asks the pods themselves for their metrics. It remembers what each told before, and
-// is not safe for concurrent use.
+// Source asks the pods themselves for their metrics. It remembers what each
+// told before, and is not safe for concurrent use.
 type Source struct {
 	client  *http.Client
 	clock   func() time.Time

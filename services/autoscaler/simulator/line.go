@@ -6,7 +6,14 @@ import (
 	"github.com/trivetkv/trivet/services/autoscaler/queueing"
 )
 
-// line is the model of the pods: one line of requests, first come first served,
+// model is what pods do with what arrives.
+type model interface {
+	reset()
+	step(pods int, arrivals float64) second
+	waiting() float64
+}
+
+// line is the model of pods that answer requests: one line of requests, first come first served,
 // before all ready pods, each an exponential server.
 type line struct {
 	rate, timeout float64
@@ -24,12 +31,16 @@ type steady struct{ p99, waiting float32 }
 // second is what happened in one.
 type second struct {
 	served, dropped float64
-	p99             float64 // seconds, the time-out at most
-	inSystem        float64 // requests being served or waiting, on average
+	p99             float64 // seconds, the time-out of requests at most
+	inSystem        float64 // being served or waiting, on average
 	utilisation     float64 // of the ready pods
 }
 
 func newLine(rate, timeout float64) *line { return &line{rate: rate, timeout: timeout} }
+
+func (l *line) reset() { l.backlog = 0 }
+
+func (l *line) waiting() float64 { return l.backlog }
 
 // step lets arrivals come to the pods that are ready.
 func (l *line) step(pods int, arrivals float64) second {

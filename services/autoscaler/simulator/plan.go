@@ -3,8 +3,10 @@ package simulator
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,6 +17,9 @@ func Policies() Makers {
 
 // PolicyNames are the names in the order in which they are shown.
 func PolicyNames() []string { return []string{"trivet", "hpa", "keda", "kpa"} }
+
+// ConsumerPolicyNames are those that can size a consumer, in that order.
+func ConsumerPolicyNames() []string { return []string{"trivet", "hpa", "keda"} }
 
 // Plan is a set of runs: every policy on every trace, by every seed, start-up
 // time and target.
@@ -27,6 +32,9 @@ type Plan struct {
 	Seeds    []uint64
 	Startups []time.Duration
 	Targets  []float64
+	// ScoreAll lets a recorded trace that is not longer than Settings.ScoreFrom
+	// count as a whole; else it is refused.
+	ScoreAll bool
 }
 
 // Runs is how many there are.
@@ -44,9 +52,12 @@ type Outcome struct {
 // Run runs everything, one after the other, and tells of each outcome.
 func (p *Plan) Run(ctx context.Context, clock func() time.Time, tell func(Outcome)) error {
 	makers := Policies()
+	if p.Settings.Workload == Consumer {
+		makers = ConsumerPolicies()
+	}
 	for _, name := range p.Policies {
 		if makers[name] == nil {
-			return fmt.Errorf("no policy is called %q; there are %v", name, PolicyNames())
+			return fmt.Errorf("no policy for a workload of this kind is called %q; there are %s", name, strings.Join(slices.Sorted(maps.Keys(makers)), ", "))
 		}
 	}
 	for _, seed := range p.Seeds {
@@ -55,7 +66,11 @@ func (p *Plan) Run(ctx context.Context, clock func() time.Time, tell func(Outcom
 			if err != nil {
 				return err
 			}
-			if err := p.runTrace(ctx, Draw(trace, seed), seed, makers, clock, tell); err != nil {
+			drawn := Draw
+			if p.Settings.Workload == Consumer {
+				drawn = DrawMessages
+			}
+			if err := p.runTrace(ctx, drawn(trace, seed), seed, makers, clock, tell); err != nil {
 				return err
 			}
 		}
@@ -65,19 +80,30 @@ func (p *Plan) Run(ctx context.Context, clock func() time.Time, tell func(Outcom
 
 func (p *Plan) trace(i int, seed uint64) (*Trace, error) {
 	if i < len(p.Traces) {
-		return Generate(p.Traces[i], p.Days, seed)
+		trace, err := Generate(p.Traces[i], p.Days, seed)
+		if err == nil {
+			trace.Enqueued = trace.Requests // whatever comes may be messages as well
+		}
+		return trace, err
 	}
-	return p.Recorded[i-len(p.Traces)], nil
+	trace := p.Recorded[i-len(p.Traces)]
+	if p.Settings.Workload == Consumer && trace.Enqueued == nil {
+		return nil, fmt.Errorf("trace %s has no column enqueued", trace.Name)
+	}
+	return trace, nil
 }
 
 func (p *Plan) runTrace(ctx context.Context, a *Arrivals, seed uint64, makers Makers, clock func() time.Time, tell func(Outcome)) error {
-	if from := p.Settings.ScoreFrom; from >= time.Duration(a.Trace.Seconds())*time.Second {
-		return fmt.Errorf("trace %s is %v long, and scores only from %v on", a.Trace.Name, time.Duration(a.Trace.Seconds())*time.Second, from)
+	from := p.Settings.ScoreFrom
+	if length := time.Duration(a.Trace.Seconds()) * time.Second; from >= length && p.ScoreAll {
+		from = 0
+	} else if from >= length {
+		return fmt.Errorf("trace %s is %v long, and scores only from %v on", a.Trace.Name, length, from)
 	}
 	for _, startup := range p.Startups {
 		for _, target := range p.Targets {
 			settings := p.Settings
-			settings.Startup, settings.Target, settings.Seed = startup, target, seed
+			settings.Startup, settings.Target, settings.Seed, settings.ScoreFrom = startup, target, seed, from
 			world, err := NewWorld(settings)
 			if err != nil {
 				return err
@@ -120,6 +146,9 @@ const seriesParts = 1008
 
 func newSeries(seconds int, s Settings) *Series {
 	part := max(1, int(math.Ceil(float64(seconds)/seriesParts)))
+	if s.Workload == Consumer {
+		return &Series{PartSeconds: part, objective: s.Drain.Seconds()}
+	}
 	return &Series{PartSeconds: part, objective: s.Objective.Seconds()}
 }
 

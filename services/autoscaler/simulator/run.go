@@ -10,18 +10,30 @@ type Settings struct {
 	PodRate   float64       // requests per second that a pod serves
 	Startup   time.Duration // from asking for a pod until it is ready
 	Objective time.Duration // for 99 % of the requests of a second
+	Drain     time.Duration // within which a message has to be applied
 	Timeout   time.Duration // after which a request has given up
 	Min, Max  int
 	ScoreFrom time.Duration // what comes before is for learning
 	Target    float64       // utilisation that policies aim at
 	Seed      uint64
+	Workload  Workload
 }
+
+// Workload is what the pods do.
+type Workload string
+
+// Workloads.
+const (
+	API      Workload = "api"      // they answer the trace's requests
+	Consumer Workload = "consumer" // they apply the messages that it enqueues
+)
 
 // DefaultSettings are those that the flags of the command have by default.
 func DefaultSettings() Settings {
 	return Settings{
 		PodRate: 100, Startup: 25 * time.Second, Objective: 100 * time.Millisecond, Timeout: 2 * time.Second,
 		Min: 2, Max: 200, ScoreFrom: 14 * 24 * time.Hour, Target: 0.7, Seed: 1,
+		Drain: 30 * time.Second, Workload: API,
 	}
 }
 
@@ -35,6 +47,10 @@ func (s *Settings) Check() error {
 	case s.Objective <= 0 || s.Timeout < s.Objective || s.Startup < 0 || s.ScoreFrom < 0:
 		return fmt.Errorf("objective %v, time-out %v, start-up %v, score from %v: none may be negative, and the time-out not below the objective",
 			s.Objective, s.Timeout, s.Startup, s.ScoreFrom)
+	case s.Workload != API && s.Workload != Consumer:
+		return fmt.Errorf("the workload %q is neither %s nor %s", s.Workload, API, Consumer)
+	case s.Workload == Consumer && s.Drain < time.Second:
+		return fmt.Errorf("the drain time %v has to be a second or more", s.Drain)
 	case !(s.Target > 0 && s.Target <= 1):
 		return fmt.Errorf("the target %v has to be above 0 and at most 1", s.Target)
 	}
@@ -75,6 +91,7 @@ type Makers map[string]Maker
 type Row struct {
 	Trace            string  `json:"trace"`
 	Policy           string  `json:"policy"`
+	Workload         string  `json:"workload,omitempty"` // unless it is api
 	Target           float64 `json:"target"`
 	Seed             uint64  `json:"seed"`
 	StartupSeconds   float64 `json:"startup_seconds"`
@@ -94,13 +111,20 @@ type Arrivals struct {
 	counts []uint32
 }
 
-// Draw draws the arrivals of a trace.
+// Draw draws the requests of a trace.
 func Draw(t *Trace, seed uint64) *Arrivals { return &Arrivals{t, arrivals(t.Requests, t.Step, seed)} }
+
+// DrawMessages draws the messages that a trace enqueues.
+func DrawMessages(t *Trace, seed uint64) *Arrivals {
+	return &Arrivals{t, arrivals(t.Enqueued, t.Step, seed)}
+}
 
 // World runs policies in one setting, one after the other.
 type World struct {
-	settings Settings
-	line     *line
+	settings  Settings
+	model     model
+	objective float64 // seconds
+	unit      float64 // of the latency histogram, seconds
 }
 
 // NewWorld makes a world.
@@ -108,7 +132,10 @@ func NewWorld(s Settings) (*World, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	return &World{settings: s, line: newLine(s.PodRate, s.Timeout.Seconds())}, nil
+	if s.Workload == Consumer {
+		return &World{settings: s, model: newQueue(s.PodRate), objective: s.Drain.Seconds(), unit: 1}, nil
+	}
+	return &World{settings: s, model: newLine(s.PodRate, s.Timeout.Seconds()), objective: s.Objective.Seconds(), unit: 1e-3}, nil
 }
 
 // Run lets a policy meet the arrivals. record, which may be nil, is told of
@@ -120,23 +147,25 @@ func (w *World) Run(name string, a *Arrivals, make Maker, clock func() time.Time
 		return Row{}, fmt.Errorf("policy %s: %w", name, err)
 	}
 	row := Row{Trace: a.Trace.Name, Policy: name, Target: s.Target, Seed: s.Seed, StartupSeconds: s.Startup.Seconds(), SecondsSimulated: len(a.counts)}
+	if s.Workload != API {
+		row.Workload = string(s.Workload)
+	}
 	began := clock()
-	w.line.backlog = 0
+	w.model.reset()
 	pods := newPods(s.Min, int(s.Startup.Seconds()))
 	from := int(s.ScoreFrom.Seconds())
-	objective := s.Objective.Seconds()
-	var latency histogram
+	latency := histogram{unit: w.unit}
 	podSeconds := 0
 	var view View
 	for t, count := range a.counts {
 		ready := pods.readyAt(t)
-		result := w.line.step(ready, float64(count))
+		result := w.model.step(ready, float64(count))
 		view = View{
-			Second: t, Arrivals: float64(count), Served: result.served, InSystem: result.inSystem, Waiting: w.line.backlog,
+			Second: t, Arrivals: float64(count), Served: result.served, InSystem: result.inSystem, Waiting: w.model.waiting(),
 			Utilisation: result.utilisation, P99: result.p99, Replicas: len(pods.list), Ready: ready, Pods: pods.list,
 		}
 		if t >= from {
-			if result.p99 > objective || result.dropped > 0 {
+			if result.p99 > w.objective || result.dropped > 0 {
 				row.ViolationSeconds++
 			}
 			row.Dropped += result.dropped
@@ -191,14 +220,15 @@ func (p *pods) resize(n, t int) {
 	p.ready = min(p.ready, n)
 }
 
-// histogram counts requests by latency, in milliseconds.
+// histogram counts requests by latency, in units.
 type histogram struct {
+	unit   float64 // seconds
 	counts [4096]float64
 	total  float64
 }
 
 func (h *histogram) add(seconds, requests float64) {
-	h.counts[min(int(seconds*1000), len(h.counts)-1)] += requests
+	h.counts[min(int(seconds/h.unit), len(h.counts)-1)] += requests
 	h.total += requests
 }
 
@@ -207,10 +237,10 @@ func (h *histogram) quantile(share float64) float64 {
 	rest := share * h.total
 	for i, n := range h.counts {
 		if rest -= n; rest <= 0 {
-			return float64(i+1) / 1000
+			return float64(i+1) * h.unit
 		}
 	}
-	return float64(len(h.counts)) / 1000
+	return float64(len(h.counts)) * h.unit
 }
 
 // Counts are the requests by second.

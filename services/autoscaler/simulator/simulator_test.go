@@ -23,15 +23,82 @@ func TestATraceIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-func TestATracesMistakesAreSaid(t *testing.T) {
+func TestATracesMistakesAreSaidWithTheirPlace(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{
-		"", "time,requests\n0,1\n", "t_seconds,requests\n0,1\n", "t_seconds,requests\n0,1\n1,x\n", "t_seconds,requests\n0,1\n1,-1\n",
-		"t_seconds,requests\n0,1\n1,1\n3,1\n", "t_seconds,requests\n0,1\n0,1\n", "t_seconds,requests\n0,1\n0.5,1\n", "t_seconds,requests\n0,1,2\n",
+	for text, place := range map[string]string{
+		"":                                               "line 1",
+		"time,requests\n0,1\n":                           "line 1",
+		"t_seconds,requests,x\n0,1,1\n":                  "line 1",
+		"t_seconds,requests\n0,1\n":                      "two rows",
+		"t_seconds,requests\n0,1\n1,x\n":                 "line 3: requests",
+		"t_seconds,requests\n0,1\n\n1,\n":                "line 4: requests",
+		"t_seconds,requests\n0,1\n1,-1\n":                "line 3: requests",
+		"t_seconds,requests\n0,1\n1,NaN\n":               "line 3: requests",
+		"t_seconds,requests\n0,1\n1,1e99\n":              "line 3: requests",
+		"t_seconds,requests\nnoon,1\n":                   "line 2: t_seconds",
+		"t_seconds,requests\n0,1\n1,1\n3,1\n":            "line 4: t_seconds",
+		"t_seconds,requests\n0,1\n0,1\n":                 "line 3: t_seconds",
+		"t_seconds,requests\n0,1\n0.5,1\n":               "line 3: t_seconds",
+		"t_seconds,requests\n0,1,2\n":                    "line 2",
+		"t_seconds,requests,enqueued\n0,1,2\n60,1,two\n": "line 3: enqueued",
+		"\x00\xff\x13":                                   "line 1",
 	} {
-		if _, err := simulator.ReadTrace("x", strings.NewReader(text)); err == nil {
-			t.Errorf("%q was accepted", text)
+		_, err := simulator.ReadTrace("x", strings.NewReader(text))
+		if err == nil || !strings.Contains(err.Error(), place) {
+			t.Errorf("%q: %v, want %q to be named", text, err, place)
 		}
+	}
+}
+
+func TestATraceMayComeFromASpreadsheet(t *testing.T) {
+	t.Parallel()
+	trace, err := simulator.ReadTrace("x", strings.NewReader("\ufefft_seconds, requests, enqueued\r\n600, 1, 2\r\n660, 3, 4\r\n"))
+	if err != nil || trace.Step != 60 || trace.Seconds() != 120 || trace.Enqueued[1] != 4 {
+		t.Errorf("got %+v, %v", trace, err)
+	}
+}
+
+func TestTheModelOfTheQueue(t *testing.T) {
+	t.Parallel()
+	s := simulator.DefaultSettings()
+	s.Workload, s.ScoreFrom = simulator.Consumer, 0
+	w, err := simulator.NewWorld(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Two pods apply 200 messages a second. In the first hour 150 a second come,
+	// in the second 250, so that 50 a second stay and the oldest is older and older.
+	trace := &simulator.Trace{Name: "x", Step: 3600, Enqueued: []float64{3600 * 150, 3600 * 250}}
+	row, err := w.Run("fixed", simulator.DrawMessages(trace, 1), func(simulator.Settings) (simulator.Policy, error) { return fixed(2), nil }, time.Now, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// After t seconds of the second hour 50 t wait, which came in the last t/5.
+	if want := 3600 - 5*30; math.Abs(float64(row.ViolationSeconds-want)) > 60 || row.Dropped != 0 || row.Workload != "consumer" {
+		t.Errorf("got %+v, want about %d violation-seconds", row, want)
+	}
+}
+
+func TestAConsumerDrainsWithinTheObjective(t *testing.T) {
+	t.Parallel()
+	s := simulator.DefaultSettings()
+	s.Workload, s.ScoreFrom = simulator.Consumer, 24*time.Hour
+	plan := simulator.Plan{
+		Settings: s, Traces: []string{"diurnal", "spikes"}, Days: 3, Policies: []string{"trivet", "keda"},
+		Seeds: []uint64{201}, Startups: []time.Duration{25 * time.Second}, Targets: []float64{0.7},
+	}
+	var rows []simulator.Row
+	if err := plan.Run(t.Context(), time.Now, func(o simulator.Outcome) { rows = append(rows, o.Row) }); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range simulator.Compare("trivet", rows) {
+		if c.ViolationSeconds > 0.5 || c.PodHours > 1.2 {
+			t.Errorf("%+v\n%+v", c, rows)
+		}
+	}
+	plan.Policies = []string{"kpa"}
+	if err := plan.Run(t.Context(), time.Now, func(simulator.Outcome) {}); err == nil {
+		t.Error("Knative's autoscaler sizes a consumer")
 	}
 }
 

@@ -10,12 +10,14 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // Trace is load over time. Rows are Step seconds long; Requests holds how many
-// arrive in each, Enqueued how many of them, or beside them, go to the queue;
-// nil when the trace has no queue.
+// requests arrive in each, Enqueued how many messages come to the queue; nil
+// when the trace has no queue.
 type Trace struct {
 	Name     string
 	Step     int
@@ -26,19 +28,50 @@ type Trace struct {
 // Seconds is the trace's length.
 func (t *Trace) Seconds() int { return t.Step * len(t.Requests) }
 
+// Columns of a trace.
+const (
+	columnTime     = "t_seconds"
+	columnRequests = "requests"
+	columnEnqueued = "enqueued"
+)
+
+// mostPerSecond is the largest rate that a trace may have: beyond it, it is
+// surely no count of requests.
+const mostPerSecond = 1e7
+
+// mostStep is the longest that a row may be, in seconds.
+const mostStep = 24 * 3600
+
 // ReadTrace reads the CSV form: a header, t_seconds,requests[,enqueued], and a
-// row for each second or minute.
+// row for each second, minute, or other number of seconds.
 func ReadTrace(name string, r io.Reader) (*Trace, error) {
-	rows := csv.NewReader(bufio.NewReader(r))
-	rows.ReuseRecord = true
+	text := bufio.NewReader(r)
+	if mark, err := text.Peek(len(byteOrderMark)); err == nil && string(mark) == byteOrderMark {
+		_, _ = text.Discard(len(byteOrderMark)) // what was peeked at is there
+	}
+	rows := csv.NewReader(text)
+	rows.ReuseRecord, rows.TrimLeadingSpace = true, true
+	t := &Trace{Name: name}
+	if err := t.read(rows); err != nil {
+		return nil, fmt.Errorf("trace %s: %w", name, err)
+	}
+	return t, nil
+}
+
+// byteOrderMark is what spreadsheets put before the header.
+const byteOrderMark = "\ufeff"
+
+func (t *Trace) read(rows *csv.Reader) error {
 	header, err := rows.Read()
 	if err != nil {
-		return nil, fmt.Errorf("trace %s: the header: %w", name, err)
+		return fmt.Errorf("line 1: the header: %w", err)
 	}
-	if len(header) < 2 || len(header) > 3 || header[0] != "t_seconds" || header[1] != "requests" || len(header) == 3 && header[2] != "enqueued" {
-		return nil, fmt.Errorf("trace %s: the header has to be t_seconds,requests or t_seconds,requests,enqueued", name)
+	columns := []string{columnTime, columnRequests, columnEnqueued}
+	if len(header) < 2 || len(header) > 3 || !slices.Equal(header, columns[:len(header)]) {
+		return fmt.Errorf("line 1: the header has to be %s or %s, and is %q",
+			strings.Join(columns[:2], ","), strings.Join(columns, ","), strings.Join(header, ","))
 	}
-	t := &Trace{Name: name}
+	queue := len(header) == len(columns)
 	var first, last float64
 	for {
 		row, err := rows.Read()
@@ -46,37 +79,43 @@ func ReadTrace(name string, r io.Reader) (*Trace, error) {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("trace %s: %w", name, err)
+			return err // it names the line
 		}
 		var values [3]float64
 		for i, field := range row {
-			if values[i], err = strconv.ParseFloat(field, 64); err != nil || values[i] < 0 || math.IsNaN(values[i]) || math.IsInf(values[i], 0) {
-				return nil, fmt.Errorf("trace %s: row %d: %q is no number of 0 or more", name, len(t.Requests)+1, field)
+			if values[i], err = strconv.ParseFloat(strings.TrimSpace(field), 64); err != nil || !(values[i] >= 0) || math.IsInf(values[i], 0) {
+				line, _ := rows.FieldPos(i)
+				return fmt.Errorf("line %d: %s: %q is no number of 0 or more", line, columns[i], field)
 			}
 		}
-		switch len(t.Requests) {
-		case 0:
+		line, _ := rows.FieldPos(0)
+		switch step := values[0] - last; {
+		case len(t.Requests) == 0:
 			first = values[0]
-		case 1:
-			t.Step = int(values[0] - first)
-			if t.Step < 1 || float64(t.Step) != values[0]-first {
-				return nil, fmt.Errorf("trace %s: rows have to be a whole number of seconds apart", name)
+		case len(t.Requests) == 1:
+			step = values[0] - first
+			if !(step >= 1 && step <= mostStep) || step != math.Trunc(step) {
+				return fmt.Errorf("line %d: %s: rows have to be a whole number of seconds apart, up to a day, and this one is %v s after the first", line, columnTime, step)
 			}
-		default:
-			if values[0]-last != float64(t.Step) {
-				return nil, fmt.Errorf("trace %s: row %d is not %d s after the one before", name, len(t.Requests)+1, t.Step)
+			t.Step = int(step)
+		case step != float64(t.Step):
+			return fmt.Errorf("line %d: %s: rows are %d s apart, and this one is %v s after the one before", line, columnTime, t.Step, step)
+		}
+		for i := 1; i < len(row); i++ {
+			if values[i] > mostPerSecond*float64(max(1, t.Step)) {
+				return fmt.Errorf("line %d: %s: %q is more than %v a second", line, columns[i], row[i], float64(mostPerSecond))
 			}
 		}
 		last = values[0]
 		t.Requests = append(t.Requests, values[1])
-		if len(header) == 3 {
+		if queue {
 			t.Enqueued = append(t.Enqueued, values[2])
 		}
 	}
 	if len(t.Requests) < 2 {
-		return nil, fmt.Errorf("trace %s: it needs two rows or more", name)
+		return errors.New("it needs two rows or more: how far they are apart says how long each is")
 	}
-	return t, nil
+	return nil
 }
 
 // Write writes the CSV form.

@@ -17,10 +17,26 @@ type trivet struct {
 
 	observation policy.Observation
 	seconds     int
-	ready       int
-	startup     time.Duration
-	started     []time.Duration
+	starts      starts
 	size        int
+}
+
+// starts tells which pods have become ready, and how long they took.
+type starts struct {
+	ready   int
+	startup time.Duration
+	times   []time.Duration
+}
+
+// since gives the start-up times of the pods that became ready since the last
+// call.
+func (s *starts) since(ready int) []time.Duration {
+	s.times = s.times[:0]
+	for ; s.ready < ready; s.ready++ {
+		s.times = append(s.times, s.startup)
+	}
+	s.ready = ready
+	return s.times
 }
 
 // Trivet makes the policy of this project. What a pod serves, and how long it
@@ -36,7 +52,7 @@ func Trivet(s Settings) (Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &trivet{policy: p, interval: int(cfg.Interval.Seconds()), startup: s.Startup, ready: s.Min, size: s.Min}, nil
+	return &trivet{policy: p, interval: int(cfg.Interval.Seconds()), starts: starts{ready: s.Min, startup: s.Startup}, size: s.Min}, nil
 }
 
 func (t *trivet) Step(v *View) int {
@@ -53,11 +69,7 @@ func (t *trivet) Step(v *View) int {
 	o.Seconds = int64(v.Second) + 1
 	o.Replicas, o.Ready, o.Starting, o.Scraped = v.Replicas, v.Ready, v.Replicas-v.Ready, v.Ready
 	o.Waiting, o.P99 = v.Waiting, v.P99
-	o.Started = t.started[:0]
-	for ; t.ready < v.Ready; t.ready++ {
-		o.Started = append(o.Started, t.startup)
-	}
-	t.ready, t.started = v.Ready, o.Started
+	o.Started = t.starts.since(v.Ready)
 	decision := t.policy.Decide(o)
 	t.size = decision.Replicas
 	t.seconds, o.Offered, o.Served, o.Utilisation = 0, 0, 0, 0

@@ -23,6 +23,7 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/trivetkv/trivet/services/autoscaler/advise"
 	"github.com/trivetkv/trivet/services/autoscaler/control"
 	"github.com/trivetkv/trivet/services/autoscaler/signal"
 )
@@ -99,7 +100,7 @@ func (d *driver) signals(pod *corev1.Pod) signal.Pod {
 	if d.target.TLS {
 		scheme = "https://"
 	}
-	return signal.Pod{Name: pod.Name, URL: scheme + address + "/metrics", CPUs: cpus(pod)}
+	return signal.Pod{Name: pod.Name, URL: scheme + address + "/metrics", CPUs: cpus(pod), Requested: requested(pod)}
 }
 
 // cpus is what a pod's containers may use: their limits, or what they request
@@ -116,6 +117,17 @@ func cpus(pod *corev1.Pod) float64 {
 			return 0
 		}
 		sum += quantity.AsApproximateFloat64()
+	}
+	return sum
+}
+
+// requested is what a pod's containers request.
+func requested(pod *corev1.Pod) advise.Usage {
+	var sum advise.Usage
+	for i := range pod.Spec.Containers {
+		requests := pod.Spec.Containers[i].Resources.Requests
+		sum.CPUs += requests.Cpu().AsApproximateFloat64()
+		sum.Memory += requests.Memory().AsApproximateFloat64()
 	}
 	return sum
 }
