@@ -14,6 +14,7 @@ import (
 
 // A Guard judges a program while it runs.
 type Guard struct {
+	preview  bool
 	tier     platform.Tier
 	waivers  []stack.Waiver
 	now      time.Time
@@ -21,18 +22,20 @@ type Guard struct {
 }
 
 // Start judges every resource that is registered from now on. In production a
-// resource that breaks a rule by itself is refused where it is registered.
+// resource that breaks a rule by itself is refused where it is registered, even
+// when nobody has looked at a preview.
 func Start(ctx *pulumi.Context, tier platform.Tier, waivers []stack.Waiver, now time.Time) (*Guard, error) {
-	guard := &Guard{tier: tier, waivers: waivers, now: now}
+	guard := &Guard{preview: ctx.DryRun(), tier: tier, waivers: waivers, now: now}
 	var err error
 	guard.recorder, err = recorder.Start(ctx, guard.refuse)
 	return guard, err
 }
 
 // refuse gives an error for a resource of a production stack that breaks a
-// rule which can be told by looking at it alone.
+// rule which can be told by looking at it alone. A preview goes on, to the list
+// of everything that is wrong.
 func (g *Guard) refuse(r graph.Resource) error {
-	if g.tier != platform.Prod {
+	if g.preview || g.tier != platform.Prod {
 		return nil
 	}
 	report := Report{}

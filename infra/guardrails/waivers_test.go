@@ -104,6 +104,7 @@ func TestProductionRefusesAResourceWhereItIsRegistered(t *testing.T) {
 		refused bool
 	}{
 		{"in production", Guard{tier: "prod", now: today}, true},
+		{"a preview goes on to the whole list", Guard{preview: true, tier: "prod", now: today}, false},
 		{"elsewhere it only warns", Guard{tier: "staging", now: today}, false},
 		{"unless it is waived", Guard{tier: "prod", now: today, waivers: []stack.Waiver{
 			{Rule: "database-private", Resource: "database-1", Reason: "r", Expires: "2027-01-01"},
