@@ -53,7 +53,7 @@ func NewBroker(ctx *pulumi.Context, name string, args BrokerArgs, opts ...pulumi
 	spec := args.Spec.Broker
 
 	group, err := newDataSecurityGroup(ctx, name, dataSecurityGroupArgs{
-		Network: args.Network, Clients: args.ClientSecurityGroupID, Ports: []int{brokerPort, brokerManagePort}, Description: "RabbitMQ, for pods",
+		Spec: args.Spec, Network: args.Network, Clients: args.ClientSecurityGroupID, Ports: []int{brokerPort, brokerManagePort}, Description: "RabbitMQ, for pods",
 	}, broker)
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func NewBroker(ctx *pulumi.Context, name string, args BrokerArgs, opts ...pulumi
 		EngineType:    pulumi.String("RabbitMQ"),
 		EngineVersion: pulumi.String(spec.Version),
 		Data:          pulumi.String(brokerConfiguration),
-	}, pulumi.Parent(broker))
+	}, attached(args.Spec, broker))
 	if err != nil {
 		return nil, fmt.Errorf("configuration of the broker: %w", err)
 	}

@@ -48,7 +48,7 @@ func NewCache(ctx *pulumi.Context, name string, args CacheArgs, opts ...pulumi.R
 	spec := args.Spec.Cache
 
 	group, err := newDataSecurityGroup(ctx, name, dataSecurityGroupArgs{
-		Network: args.Network, Clients: args.ClientSecurityGroupID, Ports: []int{cachePort}, Description: "Redis, for pods",
+		Spec: args.Spec, Network: args.Network, Clients: args.ClientSecurityGroupID, Ports: []int{cachePort}, Description: "Redis, for pods",
 	}, cache)
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func NewCache(ctx *pulumi.Context, name string, args CacheArgs, opts ...pulumi.R
 	subnets, err := elasticache.NewSubnetGroup(ctx, name, &elasticache.SubnetGroupArgs{
 		Description: pulumi.String("Data subnets of " + physicalName(args.Spec)),
 		SubnetIds:   args.Network.DataSubnetIDs[:args.Network.Spread],
-	}, pulumi.Parent(cache))
+	}, attached(args.Spec, cache))
 	if err != nil {
 		return nil, fmt.Errorf("subnet group of the cache: %w", err)
 	}
@@ -67,7 +67,7 @@ func NewCache(ctx *pulumi.Context, name string, args CacheArgs, opts ...pulumi.R
 			// A full cache forgets what was not used for longest, rather than refuse writes.
 			elasticache.ParameterGroupParameterArgs{Name: pulumi.String("maxmemory-policy"), Value: pulumi.String("allkeys-lru")},
 		},
-	}, pulumi.Parent(cache))
+	}, attached(args.Spec, cache))
 	if err != nil {
 		return nil, fmt.Errorf("parameters of the cache: %w", err)
 	}
@@ -141,7 +141,7 @@ func newCacheUsers(ctx *pulumi.Context, name string, spec platform.Spec, passwor
 		UserName:           pulumi.String("default"),
 		AccessString:       pulumi.String("off ~* -@all"),
 		AuthenticationMode: elasticache.UserAuthenticationModeArgs{Type: pulumi.String("no-password-required")},
-	}, pulumi.Parent(parent))
+	}, attached(spec, parent))
 	if err != nil {
 		return nil, fmt.Errorf("default user of the cache: %w", err)
 	}
@@ -154,7 +154,7 @@ func newCacheUsers(ctx *pulumi.Context, name string, spec platform.Spec, passwor
 			Type:      pulumi.String("password"),
 			Passwords: pulumi.StringArray{password},
 		},
-	}, pulumi.Parent(parent))
+	}, attached(spec, parent))
 	if err != nil {
 		return nil, fmt.Errorf("user of the cache: %w", err)
 	}
@@ -162,7 +162,7 @@ func newCacheUsers(ctx *pulumi.Context, name string, spec platform.Spec, passwor
 		Engine:      pulumi.String("redis"),
 		UserGroupId: pulumi.String(physicalName(spec)),
 		UserIds:     pulumi.StringArray{nobody.UserId, services.UserId},
-	}, pulumi.Parent(parent))
+	}, attached(spec, parent))
 	if err != nil {
 		return nil, fmt.Errorf("user group of the cache: %w", err)
 	}

@@ -64,7 +64,7 @@ func NewDatabase(ctx *pulumi.Context, name string, args DatabaseArgs, opts ...pu
 	}
 
 	group, err := newDataSecurityGroup(ctx, name, dataSecurityGroupArgs{
-		Network: args.Network, Clients: args.ClientSecurityGroupID, Ports: []int{databasePort}, Description: "PostgreSQL, for pods",
+		Spec: args.Spec, Network: args.Network, Clients: args.ClientSecurityGroupID, Ports: []int{databasePort}, Description: "PostgreSQL, for pods",
 	}, database)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func NewDatabase(ctx *pulumi.Context, name string, args DatabaseArgs, opts ...pu
 	subnets, err := rds.NewSubnetGroup(ctx, name, &rds.SubnetGroupArgs{
 		Description: pulumi.String("Data subnets of " + physicalName(args.Spec)),
 		SubnetIds:   args.Network.DataSubnetIDs,
-	}, guarded(args.Spec, database))
+	}, attached(args.Spec, database))
 	if err != nil {
 		return nil, fmt.Errorf("subnet group of the database: %w", err)
 	}

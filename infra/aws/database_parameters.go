@@ -41,7 +41,7 @@ func newDatabaseParameters(ctx *pulumi.Context, name string, spec platform.Spec,
 		Family:      pulumi.String(databaseEngine + major),
 		Description: pulumi.String("PostgreSQL as Trivet wants it"),
 		Parameters:  parameters,
-	}, pulumi.Parent(parent))
+	}, attached(spec, parent))
 	if err != nil {
 		return pulumi.StringOutput{}, fmt.Errorf("parameters of the database: %w", err)
 	}

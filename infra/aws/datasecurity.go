@@ -6,10 +6,13 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/vpc"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/trivetkv/trivet/infra/platform"
 )
 
 // dataSecurityGroupArgs are who may reach a data tier, and where.
 type dataSecurityGroupArgs struct {
+	Spec        platform.Spec
 	Network     *Network
 	Clients     pulumi.StringInput // security group
 	Ports       []int
@@ -24,7 +27,7 @@ func newDataSecurityGroup(ctx *pulumi.Context, name string, args dataSecurityGro
 		VpcId:       args.Network.VPCID,
 		Description: pulumi.String(args.Description),
 		Tags:        named(name),
-	}, pulumi.Parent(parent))
+	}, attached(args.Spec, parent))
 	if err != nil {
 		return nil, fmt.Errorf("security group %s: %w", name, err)
 	}

@@ -61,6 +61,42 @@ func plain(value resource.PropertyValue, text string) bool {
 	return false
 }
 
+// TestWhatIsKeptStandsOnWhatIsKept looks at what AWS refuses to delete while
+// something that production keeps uses it.
+func TestWhatIsKeptStandsOnWhatIsKept(t *testing.T) {
+	t.Parallel()
+	made := deploy(t, prodSpec())
+	of := map[string]registered{}
+	for _, r := range made.resources {
+		of[r.urn()] = r
+	}
+	for _, kind := range []string{databaseType, instanceType, cacheType, brokerType, "aws:elasticache/userGroup:UserGroup"} {
+		for _, user := range made.of(kind) {
+			for input, urns := range user.references {
+				for _, urn := range urns {
+					_, last, _ := strings.Cut(urn, "aws:")
+					if i := strings.LastIndex(last, "$"); i >= 0 {
+						last = last[i+1:]
+					}
+					used, ok := of["aws:"+strings.TrimPrefix(last, "aws:")]
+					if !ok || goesAlone[used.kind] {
+						continue
+					}
+					if !used.retain {
+						t.Errorf("%s uses %s as %s, which is not kept", user.urn(), used.urn(), input)
+					}
+				}
+			}
+		}
+	}
+}
+
+// goesAlone are what AWS deletes although somebody uses it, or what belongs to
+// the network, which has to be emptied first.
+var goesAlone = map[string]bool{
+	"aws:ec2/subnet:Subnet": true, "aws:iam/role:Role": true, "aws:cloudwatch/logGroup:LogGroup": true,
+}
+
 // TestDataTiersLetPodsInAlone reads the security groups of data tiers.
 func TestDataTiersLetPodsInAlone(t *testing.T) {
 	t.Parallel()

@@ -35,6 +35,13 @@ func stateful(spec platform.Spec, parent pulumi.Resource) pulumi.ResourceOption 
 	return pulumi.Composite(guarded(spec, parent), pulumi.RetainOnDelete(spec.Production()))
 }
 
+// attached are the options of what something stateful stands on: AWS refuses to
+// delete it as long as that is kept, so that it is kept as well. It may change,
+// and be replaced.
+func attached(spec platform.Spec, parent pulumi.Resource) pulumi.ResourceOption {
+	return pulumi.Composite(pulumi.Parent(parent), pulumi.RetainOnDelete(spec.Production()))
+}
+
 // named is the tag by which the console lists what has no name of its own.
 func named(name string) pulumi.StringMap { return pulumi.StringMap{"Name": pulumi.String(name)} }
 
