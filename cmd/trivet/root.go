@@ -34,7 +34,8 @@ output. Commands complete with Tab: see trivet completion --help.
 	root.PersistentFlags().String("config", "", "file of the contexts (TRIVET_CONFIG; default trivet/config.yaml in your configuration directory)")
 	root.AddCommand(
 		t.runCommand(), t.kvCommand(), t.tokenCommand(), t.namespaceCommand(), t.contextCommand(), t.versionCommand(),
-		t.exportCommand(), t.importCommand(), t.benchCommand(), t.scaleCommand(), t.simulateCommand(), t.costCommand(),
+		t.exportCommand(), t.importCommand(), t.benchCommand(), t.scaleCommand(), t.simulateCommand(), t.costCommand(), t.statusCommand(),
+		t.rehearseCommand(),
 	)
 	return root
 }
