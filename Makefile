@@ -81,6 +81,21 @@ faults: bin/trivet-api bin/trivet-consumer ## kill and pause an installation's p
 fuzz: ## run every fuzz target (FUZZTIME=60s each, or a number of inputs such as 20000x)
 	tools/fuzz $(FUZZTIME) $(MODULES)
 
+STACK ?= prod-aws
+
+.PHONY: rehearse
+rehearse: bin/trivet ## run a stack's deployment from plan to destroy without an account (STACK=prod-aws ARGS="--fail 'aws:ec2/subnet:Subnet#3'")
+	@bin/trivet rehearse -s $(STACK) $(ARGS)
+
+# The recordings that the upgrade gate plans on, of the version to be released.
+.PHONY: record
+record: bin/pulumi ## record the state of every stack for the upgrade gate (VERSION=v1.2.3)
+	@mkdir -p infra/rehearsal/testdata/upgrade/$(VERSION)
+	$(GO) build -o bin/infra-rehearse ./infra/cmd/rehearse
+	for stack in $(patsubst stacks/Pulumi.%.yaml,%,$(wildcard stacks/Pulumi.*.yaml)); do \
+		bin/infra-rehearse -stack $$stack -record infra/rehearsal/testdata/upgrade/$(VERSION)/$$stack.json.gz || exit 1; \
+	done
+
 .PHONY: clean
 clean: ## remove what was built; data stays
 	rm -rf bin out
@@ -96,6 +111,13 @@ bin/trivet-consumer:
 
 bin/trivet-autoscaler:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./services/autoscaler
+
+# The version has to be put in by hand, or programs take the CLI for a very old one.
+bin/pulumi: tools/pulumi/go.mod tools/pulumi/go.sum
+	@echo "building the Pulumi CLI; this takes some minutes the first time"
+	cd tools/pulumi && export GOWORK=off && $(GO) build -trimpath -o ../../$@ -ldflags \
+		"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=$$($(GO) list -m -f '{{.Version}}' github.com/pulumi/pulumi/pkg/v3)" \
+		github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
 
 bin/golangci-lint: tools/go.mod tools/go.sum
 	@echo "building the linter; this takes some minutes the first time"

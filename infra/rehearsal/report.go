@@ -43,12 +43,15 @@ type Resources struct {
 func (r *Report) count(g graph.Graph) {
 	r.Resources = Resources{Tiers: map[string]int{}, Types: map[string]int{}}
 	for _, resource := range g {
+		if strings.HasPrefix(resource.Type, "pulumi:providers:") && strings.HasPrefix(resource.Name, "default") {
+			continue // the engine's own
+		}
 		r.Resources.Total++
 		r.Resources.Types[resource.Type]++
 		if resource.Component() {
 			continue
 		}
-		r.Resources.Tiers[cmp.Or(g.Tier(resource), "(none)")]++
+		r.Resources.Tiers[cmp.Or(g.Tier(resource), "Stack")]++
 	}
 }
 

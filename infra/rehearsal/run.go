@@ -48,44 +48,71 @@ type Options struct {
 // Run rehearses a stack, and gives the report of what happened. With a failed
 // step the report has what came before it.
 func Run(ctx context.Context, o Options) (Report, error) {
-	dir, err := os.MkdirTemp("", "trivet-rehearsal-")
+	r, err := open(ctx, o)
 	if err != nil {
 		return Report{}, err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
-
-	cloud := standin.NewCloud(o.Faults...)
-	providers, err := Providers(cloud, o.Now, o.Cluster)
-	if err != nil {
-		return Report{}, err
-	}
-	plugins, err := standin.Serve(ctx, cloud, providers...)
-	if err != nil {
-		return Report{}, err
-	}
-	defer plugins.Close()
-
-	cli, err := newCommand(ctx, o.Pulumi)
-	if err != nil {
-		return Report{}, err
-	}
-	w, p, err := newWorkspace(dir, o.Root, cli, plugins)
-	if err != nil {
-		return Report{}, err
-	}
-	r := &run{Options: o, cloud: cloud, workspace: w, project: p.Name}
+	defer r.close()
 	begun := o.Now()
 	err = r.all(ctx)
 	r.report.Seconds = round(o.Now().Sub(begun).Seconds(), 1)
 	return r.report, err
 }
 
+// run is a rehearsal with the engine's surroundings.
 type run struct {
 	Options
+	dir       string
 	cloud     *standin.Cloud
+	plugins   *standin.Plugins
 	workspace *workspace
-	project   string
 	report    Report
+}
+
+// open starts the stand-ins and makes a workspace.
+func open(ctx context.Context, o Options) (*run, error) {
+	dir, err := os.MkdirTemp("", "trivet-rehearsal-")
+	if err != nil {
+		return nil, err
+	}
+	r := &run{
+		Options: o, dir: dir, cloud: standin.NewCloud(o.Faults...),
+		report: Report{Stack: o.Stack, Steps: map[string]Counts{}, Retained: []string{}},
+	}
+	if err := r.start(ctx); err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *run) start(ctx context.Context) error {
+	providers, err := Providers(r.cloud, r.Now, r.Cluster)
+	if err != nil {
+		return err
+	}
+	if r.plugins, err = standin.Serve(ctx, r.cloud, providers...); err != nil {
+		return err
+	}
+	cli, err := newCommand(ctx, r.Pulumi)
+	if err != nil {
+		return err
+	}
+	r.workspace, err = newWorkspace(r.dir, r.Root, cli, r.plugins)
+	return err
+}
+
+func (r *run) close() {
+	if r.plugins != nil {
+		r.plugins.Close()
+	}
+	os.RemoveAll(r.dir) //nolint:errcheck,gosec // a temporary directory
+}
+
+// steps makes the stack.
+func (r *run) steps(ctx context.Context) (steps, error) {
+	stack, err := r.workspace.stack(ctx, r.Stack, r.File, r.Program, r.Settings)
+	return steps{stack: stack, progress: r.Progress, now: r.Now}, err
 }
 
 // all goes through the steps, each of which has to end as it should.
@@ -101,13 +128,10 @@ func (r *run) all(ctx context.Context) error {
 		}
 		defer finish()
 	}
-	stack, err := r.workspace.stack(ctx, r.Stack, r.File, r.Program, r.Settings)
+	s, err := r.steps(ctx)
 	if err != nil {
 		return err
 	}
-	s := steps{stack: stack, progress: r.Progress, now: r.Now}
-	r.report = Report{Stack: r.Stack, Steps: map[string]Counts{}, Retained: []string{}}
-
 	preview, err := s.preview(ctx, "preview")
 	if err != nil {
 		return err
@@ -206,10 +230,7 @@ func (r *run) drift(ctx context.Context, s steps) error {
 		changed[string(urn)] = true
 	}
 	if len(r.Drift) == 0 {
-		urn, err := r.cloud.PlantTag()
-		if errors.Is(err, standin.ErrNoTags) {
-			return nil
-		}
+		urn, err := r.cloud.PlantTag(r.Stack, r.Cluster == "")
 		if err != nil {
 			return err
 		}

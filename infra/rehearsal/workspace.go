@@ -33,13 +33,12 @@ type workspace struct {
 
 // project is what is needed of Pulumi.yaml.
 type project struct {
-	Name           string `yaml:"name"`
 	Main           string `yaml:"main"`
 	StackConfigDir string `yaml:"stackConfigDir"`
 }
 
 // newWorkspace copies the project at root into a directory of its own.
-func newWorkspace(dir, root string, command *command, plugins *standin.Plugins) (*workspace, project, error) {
+func newWorkspace(dir, root string, command *command, plugins *standin.Plugins) (*workspace, error) {
 	w := &workspace{
 		dir: filepath.Join(dir, "project"), home: filepath.Join(dir, "home"), backend: filepath.Join(dir, "state"),
 		command: command, plugins: plugins,
@@ -47,38 +46,38 @@ func newWorkspace(dir, root string, command *command, plugins *standin.Plugins) 
 	var p project
 	settings, err := os.ReadFile(filepath.Join(root, "Pulumi.yaml")) //nolint:gosec // the project that was asked for
 	if err != nil {
-		return nil, p, err
+		return nil, err
 	}
 	if err := yaml.Unmarshal(settings, &p); err != nil {
-		return nil, p, fmt.Errorf("Pulumi.yaml: %w", err)
+		return nil, fmt.Errorf("Pulumi.yaml: %w", err)
 	}
 	w.configs = filepath.Join(w.dir, p.StackConfigDir)
 	for _, d := range []string{filepath.Join(w.dir, p.Main), w.configs, w.home, w.backend} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
-			return nil, p, err
+			return nil, err
 		}
 	}
 	if err := os.WriteFile(filepath.Join(w.dir, "Pulumi.yaml"), settings, 0o600); err != nil {
-		return nil, p, err
+		return nil, err
 	}
 	files, err := filepath.Glob(filepath.Join(root, p.StackConfigDir, "Pulumi.*.yaml"))
 	if err != nil {
-		return nil, p, err
+		return nil, err
 	}
 	for _, file := range files {
 		content, err := os.ReadFile(file) //nolint:gosec // found by the pattern above
 		if err != nil {
-			return nil, p, err
+			return nil, err
 		}
 		opened, err := withoutSecrets(content)
 		if err != nil {
-			return nil, p, fmt.Errorf("%s: %w", file, err)
+			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		if err := os.WriteFile(filepath.Join(w.configs, filepath.Base(file)), opened, 0o600); err != nil {
-			return nil, p, err
+			return nil, err
 		}
 	}
-	return w, p, nil
+	return w, nil
 }
 
 // withoutSecrets takes a stack file's encryption off: its key is not needed

@@ -26,8 +26,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
+	var usage usageError
 	switch {
 	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case errors.As(err, &usage):
+		fmt.Fprintln(os.Stderr, "rehearse:", err)
 		os.Exit(2)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "rehearse:", err)
@@ -35,12 +39,18 @@ func main() {
 	}
 }
 
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
 type settings struct {
 	root    string
 	stack   string
 	output  string
 	graph   string
 	cluster string
+	record  string
 	layers  bool
 	faults  []standin.Fault
 	drift   []standin.Drift
@@ -51,10 +61,11 @@ func parse(args []string, errs io.Writer) (settings, error) {
 	flags := flag.NewFlagSet("rehearse", flag.ContinueOnError)
 	flags.SetOutput(errs)
 	flags.StringVar(&s.root, "root", ".", "folder of Pulumi.yaml")
-	flags.StringVar(&s.stack, "s", "", "stack, such as prod-aws")
-	flags.StringVar(&s.output, "o", "text", "text or json")
+	flags.StringVar(&s.stack, "stack", "", "stack, such as prod-aws")
+	flags.StringVar(&s.output, "output", "text", "text or json")
 	flags.StringVar(&s.graph, "graph", "", "file to write every resource to, a line of JSON each")
 	flags.StringVar(&s.cluster, "cluster", "", "kubeconfig of a cluster to apply the workloads to, for real; they are deleted at the end")
+	flags.StringVar(&s.record, "record", "", "only make the stack, and write its state to this file, for the upgrade gate")
 	flags.BoolVar(&s.layers, "layers", false, "as two stacks, of which the one of the workloads stands on the one of the cloud")
 	flags.Func("fail", "let a create fail: TYPE#N, TYPE#N:timeout or TYPE#N:throttle", func(text string) error {
 		fault, err := standin.ParseFault(text)
@@ -67,18 +78,18 @@ func parse(args []string, errs io.Writer) (settings, error) {
 		return err
 	})
 	if err := flags.Parse(args); err != nil {
-		return s, err
+		return s, usageError{err}
 	}
 	switch {
 	case flags.NArg() > 0:
-		return s, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+		return s, usageError{fmt.Errorf("unexpected argument %q", flags.Arg(0))}
 	case s.stack == "":
-		return s, errors.New("which stack: -s STACK")
+		return s, usageError{errors.New("which stack: -stack NAME")}
 	case s.output != "text" && s.output != "json":
-		return s, errors.New("-o has to be text or json")
+		return s, usageError{errors.New("-output has to be text or json")}
 	}
 	if _, err := os.Stat(filepath.Join(s.root, "stacks", "Pulumi."+s.stack+".yaml")); err != nil {
-		return s, fmt.Errorf("there is no stack %q: %w", s.stack, err)
+		return s, usageError{fmt.Errorf("there is no stack %q: %w", s.stack, err)}
 	}
 	return s, nil
 }
@@ -101,6 +112,13 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 	}
 	if s.layers {
 		options = rehearsal.Layers(options)
+	}
+	if s.record != "" {
+		state, err := rehearsal.Record(ctx, options)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(s.record, state, 0o644) //nolint:gosec // a file of the repository, read by everybody
 	}
 	report, err := rehearsal.Run(ctx, options)
 	if err != nil {

@@ -30,6 +30,10 @@ func (o *Object) clone() *Object {
 // Cloud is what the stand-ins have made so far. It is safe for concurrent use;
 // objects that go in and come out are copies.
 type Cloud struct {
+	// Silent lets previews tell nothing of what will be made, not even what
+	// was asked for: every output is unknown.
+	Silent bool
+
 	mu      sync.Mutex
 	objects map[objectKey]*Object
 	made    map[resource.URN]int // how often a resource was made

@@ -67,21 +67,25 @@ func (c *Cloud) Plant(d Drift) (resource.URN, error) {
 	return "", fmt.Errorf("drift: there is no object %s#%d", d.Type, d.Nth)
 }
 
-// ErrNoTags says that there is nothing to plant a changed tag on.
-var ErrNoTags = errors.New("drift: no object has tags")
-
-// PlantTag changes a tag by hand, on the first object that has any, and tells
-// which resource it was. It is the drift that is planted when nobody asks for
-// another.
-func (c *Cloud) PlantTag() (resource.URN, error) {
+// PlantTag changes a tag by hand, on the first object of a stack that has any,
+// and tells which resource it was; with labels, those of Kubernetes are tags
+// too. It is the drift that is planted when nobody asks for another.
+func (c *Cloud) PlantTag(stack string, labels bool) (resource.URN, error) {
 	for _, o := range c.Objects() {
-		if tags := o.Inputs["tags"]; tags.IsObject() {
+		if string(o.URN.Stack()) != stack {
+			continue
+		}
+		for _, path := range []resource.PropertyPath{{"tags"}, {"metadata", "labels"}} {
+			tags, ok := path.Get(resource.NewProperty(o.Inputs))
+			if !ok || !tags.IsObject() || (len(path) > 1 && !labels) {
+				continue
+			}
 			changed := tags.ObjectValue().Copy()
 			changed["changed-by-hand"] = resource.NewProperty("yes")
-			o.Inputs["tags"] = resource.NewProperty(changed)
-			o.Outputs["tags"] = o.Inputs["tags"]
+			path.Set(resource.NewProperty(o.Inputs), resource.NewProperty(changed))
+			path.Set(resource.NewProperty(o.Outputs), resource.NewProperty(changed))
 			return o.URN, c.Replace(o)
 		}
 	}
-	return "", ErrNoTags
+	return "", errors.New("drift: no object has tags or labels")
 }

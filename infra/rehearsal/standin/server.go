@@ -239,7 +239,13 @@ func (s *service) Create(ctx context.Context, request *pulumirpc.CreateRequest) 
 	}
 	r, inputs := resourceOf(request.GetUrn()), plain(news)
 	if request.GetPreview() {
-		properties, err := s.outputs(session, r, session.Plan(r, inputs, nil), news)
+		planned := session.Plan(r, inputs, nil)
+		if s.cloud.Silent {
+			for key := range planned {
+				planned[key] = resource.MakeComputed(resource.NewProperty(""))
+			}
+		}
+		properties, err := s.outputs(session, r, planned, news)
 		return &pulumirpc.CreateResponse{Properties: properties}, err
 	}
 	object, err := createWithFaults(ctx, s.cloud, r, func() (*Object, error) { return session.Create(ctx, r, inputs) })
