@@ -155,6 +155,8 @@ func (b *Backends) behindCache(store kv.Store, o *opening) kv.Store {
 	return cached.New(store, telemetry.InstrumentCache(b.shared.Cache, o.Registerer), cached.Options{
 		OnLoss:       b.shared.cover,
 		ProcessBytes: processBytes,
+		DirectReads:  o.settings.DatabaseReads,
+		DirectWait:   o.settings.DatabaseReadWait,
 		Metrics:      o.Registerer,
 	})
 }

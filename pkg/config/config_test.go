@@ -149,6 +149,14 @@ func TestAProblemIsOneLineThatNamesTheVariable(t *testing.T) {
 			[]string{"TRIVET_DATABASE_CONNECTIONS=-1"},
 			"TRIVET_DATABASE_CONNECTIONS: it has to be 0 (as many as are good) or more",
 		},
+		"no reads of the database": {
+			[]string{"TRIVET_DATABASE_READS=0"},
+			"TRIVET_DATABASE_READS: it has to be 1 or more",
+		},
+		"reads that wait too long": {
+			[]string{"TRIVET_DATABASE_READ_WAIT=1h"},
+			"TRIVET_DATABASE_READ_WAIT: it has to be longer than 0s and 10s at most",
+		},
 		"bound of the cache": {
 			[]string{"TRIVET_CACHE_BOUND=0s"},
 			"TRIVET_CACHE_BOUND: it has to be from 1s to 1m",

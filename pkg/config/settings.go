@@ -46,6 +46,8 @@ type Backends struct {
 
 	DatabaseConnections int           `env:"TRIVET_DATABASE_CONNECTIONS" envDefault:"0" doc:"The most connections of this process to PostgreSQL. 0: a fifth of what the server allows, from 4 to 64."`
 	ProcessCache        Bytes         `env:"TRIVET_PROCESS_CACHE_SIZE" envDefault:"32MiB" doc:"How much each process keeps in memory in front of a cache that processes share, for reads with max-age. 0: nothing."`
+	DatabaseReads       int           `env:"TRIVET_DATABASE_READS" envDefault:"64" doc:"How many reads the database gets at a time that the cache in front of it does not answer. While Redis is away these are all reads, and the bound is what keeps the database standing."`
+	DatabaseReadWait    time.Duration `env:"TRIVET_DATABASE_READ_WAIT" envDefault:"1s" doc:"How long such a read waits for others to end before it is answered 503 overloaded."`
 	CacheBound          time.Duration `env:"TRIVET_CACHE_BOUND" envDefault:"3s" doc:"How much older than the last acknowledged write an answer may be after Redis has lost its state. The same for all processes."`
 }
 
@@ -59,6 +61,12 @@ func (b *Backends) Validate() error {
 	}
 	if b.DatabaseConnections < 0 {
 		return &Error{Name: "TRIVET_DATABASE_CONNECTIONS", Problem: "it has to be 0 (as many as are good) or more"}
+	}
+	if b.DatabaseReads < 1 {
+		return &Error{Name: "TRIVET_DATABASE_READS", Problem: "it has to be 1 or more"}
+	}
+	if b.DatabaseReadWait <= 0 || b.DatabaseReadWait > 10*time.Second {
+		return &Error{Name: "TRIVET_DATABASE_READ_WAIT", Problem: "it has to be longer than 0s and 10s at most"}
 	}
 	if b.CacheBound < time.Second || b.CacheBound > time.Minute {
 		return &Error{Name: "TRIVET_CACHE_BOUND", Problem: "it has to be from 1s to 1m"}

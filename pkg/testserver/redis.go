@@ -92,6 +92,14 @@ func (r *Redis) Do(ctx context.Context, args ...string) (string, error) {
 	return askRedis(ctx, r.addr, args...)
 }
 
+// Tells tells whether a section of what the server says about itself (INFO) has
+// a text, such as role:master.
+func (r *Redis) Tells(ctx context.Context, section, text string) bool {
+	const find = "return tostring(redis.call('INFO', ARGV[1]):find(ARGV[2], 1, true) ~= nil)"
+	answer, err := r.Do(ctx, "EVAL", find, "0", section, text)
+	return err == nil && answer == "true"
+}
+
 // Flush drops all keys.
 func (r *Redis) Flush(ctx context.Context) error {
 	_, err := r.Do(ctx, "FLUSHALL", "SYNC")

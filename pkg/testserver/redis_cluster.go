@@ -15,14 +15,26 @@ import (
 // redisSlots is how many slots a cluster divides its keys into.
 const redisSlots = 16384
 
-// RedisCluster is three Redis servers that divide the keys among them, without
-// replicas.
+// redisPrimaries is how many servers of a cluster have keys of their own.
+const redisPrimaries = 3
+
+// RedisCluster is Redis servers that divide the keys among them: three
+// primaries, then their replicas in the same order where there are any.
 type RedisCluster struct{ Servers []*Redis }
 
-// StartRedisCluster runs the servers and returns once all slots are served.
-func StartRedisCluster(ctx context.Context) (*RedisCluster, error) {
+// StartRedisCluster runs primaries without replicas and returns once all slots
+// are served.
+func StartRedisCluster(ctx context.Context) (*RedisCluster, error) { return startCluster(ctx, 0) }
+
+// StartReplicatedRedisCluster runs primaries with a replica each, which take
+// over when their primary is gone.
+func StartReplicatedRedisCluster(ctx context.Context) (*RedisCluster, error) {
+	return startCluster(ctx, redisPrimaries)
+}
+
+func startCluster(ctx context.Context, replicas int) (*RedisCluster, error) {
 	c := &RedisCluster{}
-	if err := c.start(ctx, 3); err != nil {
+	if err := c.start(ctx, redisPrimaries, replicas); err != nil {
 		_ = c.Close() // err says what is wrong
 		return nil, err
 	}
@@ -35,6 +47,12 @@ func NewRedisCluster(tb testing.TB) *RedisCluster {
 	return Own(tb, StartRedisCluster)
 }
 
+// NewReplicatedRedisCluster gives a test a cluster with replicas of its own.
+func NewReplicatedRedisCluster(tb testing.TB) *RedisCluster {
+	tb.Helper()
+	return Own(tb, StartReplicatedRedisCluster)
+}
+
 var sharedCluster = Shared[*RedisCluster]{Start: StartRedisCluster}
 
 // SharedRedisCluster gives the cluster that the test binary shares.
@@ -43,20 +61,20 @@ func SharedRedisCluster(tb testing.TB) *RedisCluster {
 	return sharedCluster.Get(tb)
 }
 
-func (c *RedisCluster) start(ctx context.Context, n int) error {
-	busPorts := make([]int, n)
-	for i := range n {
+func (c *RedisCluster) start(ctx context.Context, n, replicas int) error {
+	busPorts := make([]int, n+replicas)
+	for i := range busPorts {
 		var err error
 		if busPorts[i], err = FreePort(); err != nil {
 			return err
 		}
-		server, err := StartRedis(ctx, "cluster-enabled yes", "cluster-node-timeout 2000", "cluster-port "+strconv.Itoa(busPorts[i]))
+		server, err := StartRedis(ctx, "cluster-enabled yes", "repl-diskless-sync-delay 0", "cluster-node-timeout 2000", "cluster-port "+strconv.Itoa(busPorts[i]))
 		if err != nil {
 			return err
 		}
 		c.Servers = append(c.Servers, server)
 	}
-	for i, server := range c.Servers {
+	for i, server := range c.Servers[:n] {
 		first, last := i*redisSlots/n, (i+1)*redisSlots/n-1
 		if _, err := server.Do(ctx, "CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(first), strconv.Itoa(last)); err != nil {
 			return fmt.Errorf("divide the slots: %w", err)
@@ -74,7 +92,32 @@ func (c *RedisCluster) start(ctx context.Context, n int) error {
 			return fmt.Errorf("join the nodes: %w", err)
 		}
 	}
-	return c.await(ctx)
+	if err := c.await(ctx); err != nil {
+		return err
+	}
+	return c.replicate(ctx, n)
+}
+
+// replicate makes replicas of all servers but the first n, and returns once they
+// have their primaries' keys.
+func (c *RedisCluster) replicate(ctx context.Context, n int) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for i, replica := range c.Servers[n:] {
+		id, err := c.Servers[i%n].Do(ctx, "CLUSTER", "MYID")
+		if err != nil {
+			return fmt.Errorf("ask a node's id: %w", err)
+		}
+		if _, err := replica.Do(ctx, "CLUSTER", "REPLICATE", id); err != nil {
+			return fmt.Errorf("make a replica: %w", err)
+		}
+		for !replica.Tells(ctx, "replication", "master_link_status:up") {
+			if err := pause(ctx, 50*time.Millisecond); err != nil {
+				return fmt.Errorf("a replica does not reach its primary: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // await returns once every node serves and knows all others.

@@ -157,6 +157,22 @@ func TestAFailoverIsNotBelieved(t *testing.T) {
 	d.neverOlder(epoch.DefaultBound)
 }
 
+func TestAFailoverWithinAClusterIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	r := testserver.NewReplicatedRedisCluster(t)
+	d := newDeployment(t)
+	d.join(r.URL(), quick)
+	d.join(r.URL(), quick)
+	d.underLoad(func() {
+		d.answered(200, 50)
+		r.Servers[0].Kill()
+		d.answered(0, 200)
+		d.await("the replica to take over", func() bool { return r.Servers[3].Tells(t.Context(), "replication", "role:master") })
+		d.answered(500, 100)
+	})
+	d.neverOlder(epoch.DefaultBound)
+}
+
 func TestASlowRedisHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 	r := testserver.NewRedis(t)
