@@ -121,15 +121,22 @@ type deployment struct {
 	err      error
 }
 
-// deploy runs the program as "pulumi up" does on a new stack.
+// deploy runs the program as "pulumi up" does on a new stack. Tests that ask for
+// the same spec look at the same deployment, and change nothing of it.
 func deploy(t *testing.T, spec platform.Spec) deployment {
 	t.Helper()
-	made := run(spec, &account{}, false, provision)
+	once, _ := deployments.LoadOrStore(fmt.Sprintf("%+v", spec), sync.OnceValue(func() deployment {
+		return run(spec, &account{}, false, provision)
+	}))
+	made := once.(func() deployment)()
 	if made.err != nil {
 		t.Fatal(made.err)
 	}
 	return made
 }
+
+// deployments are those that tests have asked for, by their specs.
+var deployments sync.Map
 
 // preview runs it as "pulumi preview" does: no resource has any output.
 func preview(t *testing.T, spec platform.Spec) deployment {
