@@ -75,12 +75,12 @@ func (c *Cluster) addAddons(ctx *pulumi.Context, name string, args ClusterArgs, 
 	}
 	_, err = c.install(ctx, name, args, append(nodes, logs...),
 		addon{part: "dns", name: "coredns", configuration: map[string]any{
-			"nodeSelector": map[string]any{poolLabel: "system"},
+			"nodeSelector": map[string]any{poolLabel: systemPool},
 		}},
 		addon{
 			part:          "volumes",
 			name:          "aws-ebs-csi-driver",
-			configuration: map[string]any{"controller": map[string]any{"nodeSelector": map[string]any{poolLabel: "system"}}},
+			configuration: map[string]any{"controller": map[string]any{"nodeSelector": map[string]any{poolLabel: systemPool}}},
 			namespace:     "kube-system", serviceAccount: "ebs-csi-controller-sa", policy: "service-role/AmazonEBSCSIDriverPolicy",
 		},
 		// Containers' output, and the metrics of nodes and pods. What each object of
@@ -104,7 +104,8 @@ func (c *Cluster) addAddons(ctx *pulumi.Context, name string, args ClusterArgs, 
 			"secrets-store-csi-driver": map[string]any{"enableSecretRotation": true, "rotationPollInterval": "2m"},
 		}},
 		addon{part: "metrics", name: "metrics-server", configuration: map[string]any{
-			"nodeSelector": map[string]any{poolLabel: "system"},
+			"nodeSelector": map[string]any{poolLabel: systemPool},
+			"tolerations":  []any{map[string]any{"key": systemTaint, "operator": "Exists"}}, // the others have it by themselves
 		}},
 	)
 	return err

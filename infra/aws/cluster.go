@@ -70,7 +70,7 @@ func NewCluster(ctx *pulumi.Context, name string, args ClusterArgs, opts ...pulu
 		VpcId:       args.Network.VPCID,
 		Description: pulumi.String("Nodes and pods, as the balancer and the data tiers know them"),
 		Tags:        named(clusterName + "-nodes"),
-	}, pulumi.Parent(cluster))
+	}, attached(args.Spec, cluster)) // data tiers, which are kept, name it in their rules
 	if err != nil {
 		return nil, fmt.Errorf("security group of nodes: %w", err)
 	}
@@ -221,7 +221,7 @@ func (c *Cluster) addEndpointAccess(ctx *pulumi.Context, name string, args Clust
 		VpcId:       args.Network.VPCID,
 		Description: pulumi.String("The API server, for runners within the network"),
 		Tags:        named(physicalName(args.Spec) + "-endpoint"),
-	}, pulumi.Parent(c))
+	}, attached(args.Spec, c))
 	if err != nil {
 		return nil, fmt.Errorf("security group of the API server: %w", err)
 	}

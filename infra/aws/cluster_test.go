@@ -34,6 +34,18 @@ func TestAPublicEndpointAnswersWhomItIsToldTo(t *testing.T) {
 	})
 }
 
+// TestAKeptClusterKeepsItsGroups: AWS refuses to delete a security group while
+// the control plane has it, or another group's rule names it.
+func TestAKeptClusterKeepsItsGroups(t *testing.T) {
+	t.Parallel()
+	made := deploy(t, prodSpec())
+	for _, name := range []string{"trivet-cluster-endpoint", "trivet-cluster-nodes"} {
+		if r := made.the(t, "aws:ec2/securityGroup:SecurityGroup", name); !r.retain || r.protect {
+			t.Errorf("%s: retained %v, protected %v", r.urn(), r.retain, r.protect)
+		}
+	}
+}
+
 func TestServiceAddressesAreNotHidden(t *testing.T) {
 	t.Parallel()
 	for cidr, fine := range map[string]bool{"10.20.0.0/16": true, "172.16.0.0/16": true, "172.20.0.0/18": false, "172.20.128.0/20": false} {
@@ -108,6 +120,23 @@ func TestNodesDemandATokenForTheirMetadata(t *testing.T) {
 			"updateConfig":        map[string]any{"maxUnavailablePercentage": 33},
 			"launchTemplate.name": nil,
 		})
+	}
+}
+
+// TestServicesKeepOffTheSystemsNodes: by a taint that the cluster's own parts
+// put up with.
+func TestServicesKeepOffTheSystemsNodes(t *testing.T) {
+	t.Parallel()
+	for name, spec := range everySpec() {
+		made := deploy(t, spec)
+		made.the(t, "aws:eks/nodeGroup:NodeGroup", "trivet-cluster-system").want(t, map[string]any{
+			"taints": []any{map[string]any{"key": "CriticalAddonsOnly", "value": "true", "effect": "NO_SCHEDULE"}},
+		})
+		made.the(t, "aws:eks/nodeGroup:NodeGroup", "trivet-cluster-workload").want(t, map[string]any{"taints": nil})
+		metrics := made.the(t, "aws:eks/addon:Addon", "trivet-cluster-metrics").input("configurationValues").(string)
+		if !strings.Contains(metrics, `"tolerations":[{"key":"CriticalAddonsOnly","operator":"Exists"}]`) {
+			t.Errorf("%s: metrics-server cannot run on the system's nodes: %s", name, metrics)
+		}
 	}
 }
 

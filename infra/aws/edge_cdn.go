@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudfront"
@@ -37,7 +38,7 @@ func (e *Edge) addCDN(ctx *pulumi.Context, name string, args EdgeArgs, certifica
 		Enabled:       pulumi.Bool(true),
 		Aliases:       pulumi.ToStringArray(e.staticHosts()),
 		HttpVersion:   pulumi.String("http2and3"),
-		IsIpv6Enabled: pulumi.Bool(true),
+		IsIpv6Enabled: pulumi.Bool(cdnSpeaksIPv6(args.Spec)),
 		PriceClass:    pulumi.String("PriceClass_100"), // people who run the store, not all the world
 		ViewerCertificate: &cloudfront.DistributionViewerCertificateArgs{
 			AcmCertificateArn:      certificates.cdn,
@@ -91,7 +92,7 @@ func (e *Edge) addCDN(ctx *pulumi.Context, name string, args EdgeArgs, certifica
 		return fmt.Errorf("CDN: %w", err)
 	}
 	e.DistributionID = distribution.ID().ToStringOutput()
-	address := aliasTarget{name: distribution.DomainName, zoneID: distribution.HostedZoneId, ipv6: true}
+	address := aliasTarget{name: distribution.DomainName, zoneID: distribution.HostedZoneId, ipv6: cdnSpeaksIPv6(args.Spec)}
 	return e.addRecords(ctx, name, args, address, e.staticHosts()...)
 }
 
@@ -145,9 +146,18 @@ func cachedPaths(cache *cloudfront.CachePolicy) cloudfront.DistributionOrderedCa
 	return behaviors
 }
 
+// cdnSpeaksIPv6 tells whether the CDN has addresses of the sixth version. Not
+// where only some networks may ask: those are of the fourth, and one of their
+// machines that came by the sixth would be taken for somebody else.
+func cdnSpeaksIPv6(spec platform.Spec) bool { return len(spec.Edge.AllowCIDRs) == 0 }
+
 // addCDNFirewall guards the CDN, where the spec wants it; else it gives none.
+// Nothing but a firewall can keep anybody from a CDN.
 func (e *Edge) addCDNFirewall(ctx *pulumi.Context, name string, args EdgeArgs) (*wafv2.WebAcl, error) {
 	if args.Spec.Edge.WAF == platform.WAFOff {
+		if len(args.Spec.Edge.AllowCIDRs) > 0 {
+			return nil, errors.New("edge.allowCIDRs: nothing would keep others from the CDN: set waf to edge or all, or edge.cdn to false")
+		}
 		return nil, nil
 	}
 	logs, err := e.globalLogGroup(ctx, edgeName(name, "firewall"), firewallLogPrefix+physicalName(args.Spec)+"-cdn", args)
@@ -156,6 +166,7 @@ func (e *Edge) addCDNFirewall(ctx *pulumi.Context, name string, args EdgeArgs) (
 	}
 	firewall, err := e.addFirewall(ctx, name, firewallArgs{
 		Spec: args.Spec, Scope: "CLOUDFRONT", Provider: args.Providers.Global, Logs: logs,
+		Allowed: args.Spec.Edge.AllowCIDRs,
 	})
 	if err != nil {
 		return nil, err

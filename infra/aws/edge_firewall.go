@@ -42,6 +42,7 @@ type firewallArgs struct {
 	Logs     *cloudwatch.LogGroup
 	Counted  map[string][]string // rules by managed group that count and let through
 	RateHost string              // whose requests the rate rule counts; empty for all
+	Allowed  []string            // networks that requests may come from; none for all
 }
 
 // addBalancerFirewall guards the balancer, where the spec wants it.
@@ -86,6 +87,13 @@ func (e *Edge) addFirewall(ctx *pulumi.Context, name string, args firewallArgs) 
 		"AWSManagedRulesCommonRuleSet",
 	} {
 		rules = append(rules, managedRules(group, i+1, args.Counted[group]))
+	}
+	if len(args.Allowed) > 0 {
+		others, err := e.addOthersRule(ctx, name, args)
+		if err != nil {
+			return nil, err
+		}
+		rules = append(rules, others)
 	}
 	firewall, err := wafv2.NewWebAcl(ctx, name, &wafv2.WebAclArgs{
 		Scope:         pulumi.String(args.Scope),
@@ -180,6 +188,30 @@ func rateRule(limit int, host string) wafv2.WebAclRuleArgs {
 		Statement:        &wafv2.WebAclRuleStatementArgs{RateBasedStatement: rate},
 		VisibilityConfig: seen("rate"),
 	}
+}
+
+// addOthersRule refuses requests from elsewhere than the networks that are
+// allowed.
+func (e *Edge) addOthersRule(ctx *pulumi.Context, name string, args firewallArgs) (wafv2.WebAclRuleArgs, error) {
+	allowed, err := wafv2.NewIpSet(ctx, edgeName(name, "allowed"), &wafv2.IpSetArgs{
+		Scope:            pulumi.String(args.Scope),
+		IpAddressVersion: pulumi.String("IPV4"),
+		Addresses:        pulumi.ToStringArray(args.Allowed),
+	}, pulumi.Parent(e), pulumi.Provider(args.Provider))
+	if err != nil {
+		return wafv2.WebAclRuleArgs{}, fmt.Errorf("networks that may ask %s: %w", name, err)
+	}
+	return wafv2.WebAclRuleArgs{
+		Name:     pulumi.String("others"),
+		Priority: pulumi.Int(10),
+		Action:   &wafv2.WebAclRuleActionArgs{Block: &wafv2.WebAclRuleActionBlockArgs{}},
+		Statement: &wafv2.WebAclRuleStatementArgs{NotStatement: &wafv2.WebAclRuleStatementNotStatementArgs{
+			Statements: wafv2.WebAclRuleStatementArray{&wafv2.WebAclRuleStatementArgs{
+				IpSetReferenceStatement: &wafv2.WebAclRuleStatementIpSetReferenceStatementArgs{Arn: allowed.Arn},
+			}},
+		}},
+		VisibilityConfig: seen("others"),
+	}, nil
 }
 
 // requestsFor is met by requests for a name.

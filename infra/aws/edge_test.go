@@ -323,6 +323,29 @@ func TestClientsCanBeLimitedToNetworks(t *testing.T) {
 	}
 }
 
+// TestOthersAreKeptFromTheCDNToo: a security group cannot, as the CDN is not
+// within the network.
+func TestOthersAreKeptFromTheCDNToo(t *testing.T) {
+	t.Parallel()
+	spec := prodSpec()
+	spec.Edge.AllowCIDRs = []string{"203.0.113.0/24"}
+	made := deploy(t, spec)
+	made.the(t, "aws:wafv2/ipSet:IpSet", "trivet-edge-cdn-allowed").want(t, map[string]any{"scope": "CLOUDFRONT", "addresses": []string{"203.0.113.0/24"}})
+	made.the(t, firewall, "trivet-edge-cdn").want(t, map[string]any{
+		"rules[4].action.block": map[string]any{},
+		"rules[4].statement.notStatement.statements[0].ipSetReferenceStatement.arn": "arn:aws:aws:wafv2/ipSet:IpSet:trivet-edge-cdn-allowed",
+	})
+	made.the(t, cdn, "trivet-edge-cdn").want(t, map[string]any{"isIpv6Enabled": false})
+	made.the(t, firewall, "trivet-edge-balancer").want(t, map[string]any{"rules[4]": nil}) // its security group does it
+
+	spec.Edge.WAF = platform.WAFOff
+	if err := run(spec, &account{}, false, provision).err; err == nil || !strings.Contains(err.Error(), "edge.allowCIDRs") {
+		t.Errorf("a CDN open to everybody, where it should not be: %v", err)
+	}
+	spec.Edge.CDN = false
+	deploy(t, spec)
+}
+
 func TestAccessLogsAreTakenFromAWSAlone(t *testing.T) {
 	t.Parallel()
 	made := deploy(t, prodSpec())

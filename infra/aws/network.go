@@ -68,7 +68,7 @@ func NewNetwork(ctx *pulumi.Context, name string, args NetworkArgs, opts ...pulu
 		EnableDnsSupport:   pulumi.Bool(true),
 		EnableDnsHostnames: pulumi.Bool(true), // or the private names of interface endpoints do not resolve
 		Tags:               named(physicalName(args.Spec)),
-	}, guarded(args.Spec, network))
+	}, stateful(args.Spec, network))
 	if err != nil {
 		return nil, fmt.Errorf("VPC: %w", err)
 	}
@@ -133,7 +133,7 @@ func (n *Network) addSubnets(ctx *pulumi.Context, name string, spec platform.Spe
 				AvailabilityZone:    pulumi.String(n.Zones[i]),
 				MapPublicIpOnLaunch: pulumi.Bool(false),
 				Tags:                named(fmt.Sprintf("%s-%s-%s", physicalName(spec), kind.name, n.Zones[i])),
-			}, guarded(spec, n))
+			}, stateful(spec, n)) // what is kept, data and cluster, stands in them
 			if err != nil {
 				return fmt.Errorf("subnet %s: %w", subnetName, err)
 			}

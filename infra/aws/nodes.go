@@ -16,8 +16,12 @@ import (
 	"github.com/trivetkv/trivet/infra/platform"
 )
 
-// poolLabel tells pods which group a node is of: system or workload.
-const poolLabel = "trivet.dev/pool"
+const (
+	poolLabel    = "trivet.dev/pool" // of nodes: which group they are of
+	systemPool   = "system"
+	workloadPool = "workload"
+	systemTaint  = "CriticalAddonsOnly" // of the system's nodes
+)
 
 // addNodes makes both groups. They wait for the add-ons that a node becomes
 // ready with.
@@ -32,8 +36,8 @@ func (c *Cluster) addNodes(ctx *pulumi.Context, name string, args ClusterArgs, a
 		name string
 		spec platform.NodeGroup
 	}{
-		{"system", args.Spec.Cluster.System},
-		{"workload", args.Spec.Cluster.Workload},
+		{systemPool, args.Spec.Cluster.System},
+		{workloadPool, args.Spec.Cluster.Workload},
 	} {
 		group, err := c.addNodeGroup(ctx, fmt.Sprintf("%s-%s", name, pool.name), pool.name, pool.spec, role, args, after)
 		if err != nil {
@@ -96,6 +100,7 @@ func (c *Cluster) addNodeGroup(ctx *pulumi.Context, name, pool string, spec plat
 		InstanceTypes: pulumi.ToStringArray(spec.InstanceTypes),
 		CapacityType:  pulumi.String(capacity),
 		Labels:        pulumi.StringMap{poolLabel: pulumi.String(pool)},
+		Taints:        taintsOf(pool),
 		LaunchTemplate: &eks.NodeGroupLaunchTemplateArgs{
 			Id:      template.ID(),
 			Version: template.LatestVersion.ApplyT(strconv.Itoa).(pulumi.StringOutput),
@@ -119,6 +124,18 @@ func (c *Cluster) addNodeGroup(ctx *pulumi.Context, name, pool string, spec plat
 	scaling := group.Resources.ApplyT(autoscalingGroup).(pulumi.StringOutput)
 	c.NodeGroupASGNames = append(c.NodeGroupASGNames, scaling)
 	return group, c.addAutoscalerTags(ctx, name, scaling, args.Spec)
+}
+
+// taintsOf keeps services away from the system's nodes, so that none can take
+// the memory of what the whole cluster needs. The taint is the one that such
+// parts of Kubernetes put up with.
+func taintsOf(pool string) eks.NodeGroupTaintArray {
+	if pool != systemPool {
+		return nil
+	}
+	return eks.NodeGroupTaintArray{&eks.NodeGroupTaintArgs{
+		Key: pulumi.String(systemTaint), Value: pulumi.String("true"), Effect: pulumi.String("NO_SCHEDULE"),
+	}}
 }
 
 // autoscalingGroup is the name of the group that EKS made for a node group.

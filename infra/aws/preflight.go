@@ -34,7 +34,7 @@ const dnsTimeout = 3 * time.Second
 func (c *cloud) Preflight(ctx *pulumi.Context, spec platform.Spec) error {
 	begun, err := c.begin(ctx, spec)
 	if err != nil {
-		return fmt.Errorf("preflight: %w", err)
+		return err
 	}
 	var found []error
 	for _, check := range []func(*session, platform.Spec) []error{
@@ -42,10 +42,7 @@ func (c *cloud) Preflight(ctx *pulumi.Context, spec platform.Spec) error {
 	} {
 		found = append(found, check(begun, spec)...)
 	}
-	if len(found) == 0 {
-		return nil
-	}
-	return fmt.Errorf("preflight: this deployment would fail:\n%w", errors.Join(found...))
+	return errors.Join(found...)
 }
 
 // ask is how the preflight's questions are put.
