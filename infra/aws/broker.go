@@ -58,7 +58,9 @@ func NewBroker(ctx *pulumi.Context, name string, args BrokerArgs, opts ...pulumi
 	if err != nil {
 		return nil, err
 	}
-	login, err := newLogin(ctx, name, loginArgs{Spec: args.Spec, Key: args.Keys.Data, User: brokerUser, Description: "Login at the broker"}, broker)
+	login, err := newLogin(ctx, name, loginArgs{
+		Spec: args.Spec, Key: args.Keys.Data, User: brokerUser, Description: "Login at the broker", Once: true,
+	}, broker)
 	if err != nil {
 		return nil, err
 	}

@@ -45,6 +45,18 @@ func TestProductionsBrokerIsACluster(t *testing.T) {
 	deploy(t, prodSpec()).the(t, brokerType, "trivet-broker").want(t, map[string]any{"deploymentMode": "CLUSTER_MULTI_AZ"})
 }
 
+// TestTheBrokersPasswordIsNotReplaced as the cache's can be: Amazon MQ changes no
+// user of RabbitMQ, so that the services would be given a password that is none.
+func TestTheBrokersPasswordIsNotReplaced(t *testing.T) {
+	t.Parallel()
+	made := deploy(t, prodSpec())
+	for name, protected := range map[string]bool{"trivet-broker": true, "trivet-cache": false} {
+		if got := made.the(t, "random:index/randomPassword:RandomPassword", name).protect; got != protected {
+			t.Errorf("password %s: protected is %v", name, got)
+		}
+	}
+}
+
 func TestBrokerEndpointIsComplete(t *testing.T) {
 	t.Parallel()
 	broker := deploy(t, prodSpec()).platform.Broker

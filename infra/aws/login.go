@@ -17,6 +17,10 @@ type loginArgs struct {
 	Key         *kms.Key
 	User        string
 	Description string
+
+	// Once says that the server takes the password when it is made and never
+	// again from here: another one would lock the services out.
+	Once bool
 }
 
 // login is a user and a password that nobody has ever seen, in Secrets Manager
@@ -32,7 +36,7 @@ func newLogin(ctx *pulumi.Context, name string, args loginArgs, parent pulumi.Re
 	password, err := random.NewRandomPassword(ctx, name, &random.RandomPasswordArgs{
 		Length:  pulumi.Int(64),
 		Special: pulumi.Bool(false),
-	}, pulumi.Parent(parent))
+	}, pulumi.Parent(parent), pulumi.Protect(args.Once && args.Spec.Production()))
 	if err != nil {
 		return login{}, fmt.Errorf("password %s: %w", name, err)
 	}
