@@ -111,7 +111,7 @@ func (s *site) nodeAutoscalerPod() pod {
 		command: []string{"./cluster-autoscaler"}, args: s.nodeAutoscalerFlags(), grace: 30,
 		ports:     corev1.ContainerPortArray{containerPort("health", nodeAutoscalerPort)},
 		startup:   probe{path: "/health-check", period: 2, timeout: 2, failures: 60}.at("HTTP", nodeAutoscalerPort),
-		readiness: probe{path: "/health-check", period: 5, timeout: 5, failures: 2}.at("HTTP", nodeAutoscalerPort),
+		readiness: probe{path: "/metrics", period: 5, timeout: 5, failures: 2}.at("HTTP", nodeAutoscalerPort),
 		liveness:  probe{path: "/health-check", period: 10, timeout: 10, failures: 6}.at("HTTP", nodeAutoscalerPort),
 		spread:    s.spread(nodeAutoscaler), affinity: apart(nodeAutoscaler),
 		// A cluster that is full is what it is there for.
