@@ -18,6 +18,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 )
 
+// progressEvery is the time between two lines about a step that is under way.
+const progressEvery = 5 * time.Second
+
 // Counts are how many resources a step did what with, by the engine's own
 // names of operations: create, update, replace, delete, same …
 type Counts map[string]int
@@ -63,15 +66,15 @@ func watch(name string, progress io.Writer, now func() time.Time, run func(chan<
 	var reading sync.WaitGroup
 	begun := now()
 	reading.Go(func() {
-		done, shown := 0, begun
+		done, shown := map[string]bool{}, begun
 		for event := range channel {
 			result.take(event)
 			if event.ResOutputsEvent != nil {
-				done++
+				done[event.ResOutputsEvent.Metadata.URN] = true
 			}
-			if at := now(); at.Sub(shown) >= 2*time.Second {
+			if at := now(); at.Sub(shown) >= progressEvery {
 				shown = at
-				fmt.Fprintf(progress, "  %s: %d resources after %.0f s\n", name, done, at.Sub(begun).Seconds())
+				fmt.Fprintf(progress, "  %s: %d resources after %.0f s\n", name, len(done), at.Sub(begun).Seconds())
 			}
 		}
 	})
