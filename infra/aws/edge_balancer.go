@@ -2,6 +2,7 @@ package aws
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/autoscaling"
@@ -56,7 +57,9 @@ func (e *Edge) addBalancer(ctx *pulumi.Context, name string, args EdgeArgs, cert
 			Prefix:  pulumi.String(balancerLogs),
 		},
 		Tags: named(physicalName(args.Spec)),
-	}, pulumi.Parent(e), pulumi.DependsOn(logs.ready)) // AWS writes a test file before it makes the balancer
+	}, pulumi.Parent(e),
+		// AWS writes a test file before it makes a balancer, and makes none in a subnet without a way in.
+		pulumi.DependsOn(slices.Concat(logs.ready, args.Network.Routes)))
 	if err != nil {
 		return nil, fmt.Errorf("balancer: %w", err)
 	}

@@ -49,6 +49,7 @@ type registered struct {
 	provider           string
 	custom             bool
 	references         map[string][]string // URNs that an input was computed from
+	after              []string            // URNs of everything that has to be there before
 }
 
 // urn ends the resource's URN, whatever the types of its parents.
@@ -173,6 +174,7 @@ func (a *account) NewResource(args pulumi.MockResourceArgs) (string, resource.Pr
 	made := registered{
 		kind: args.TypeToken, name: args.Name, parent: call.GetParent(), inputs: args.Inputs, provider: args.Provider, custom: args.Custom,
 		protect: call.GetProtect(), retain: call.GetRetainOnDelete(), references: map[string][]string{},
+		after: call.GetDependencies(),
 	}
 	for input, on := range call.GetPropertyDependencies() {
 		made.references[input] = on.GetUrns()

@@ -39,6 +39,7 @@ type Network struct {
 	PrivateCIDRs     []string
 	DataCIDRs        []string
 	NATGatewayIDs    pulumi.StringArray // as CloudWatch calls them
+	Routes           []pulumi.Resource  // what has to be there before a node or a balancer starts
 }
 
 // NewNetwork registers the network.

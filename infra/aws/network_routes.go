@@ -26,13 +26,15 @@ func (n *Network) addRoutes(ctx *pulumi.Context, name string, spec platform.Spec
 	if err != nil {
 		return nil, err
 	}
-	if _, err := ec2.NewRoute(ctx, name+"-public", &ec2.RouteArgs{
+	out, err := ec2.NewRoute(ctx, name+"-public", &ec2.RouteArgs{
 		RouteTableId:         public,
 		DestinationCidrBlock: pulumi.String(everywhere),
 		GatewayId:            gateway.ID(),
-	}, pulumi.Parent(n)); err != nil {
+	}, pulumi.Parent(n))
+	if err != nil {
 		return nil, fmt.Errorf("route to the internet: %w", err)
 	}
+	n.Routes = append(n.Routes, out)
 
 	gateways, err := n.addNATs(ctx, name, spec, gateway)
 	if err != nil {
@@ -46,13 +48,15 @@ func (n *Network) addRoutes(ctx *pulumi.Context, name string, spec platform.Spec
 			return nil, err
 		}
 		nat := gateways[min(i, len(gateways)-1)]
-		if _, err := ec2.NewRoute(ctx, tableName, &ec2.RouteArgs{
+		route, err := ec2.NewRoute(ctx, tableName, &ec2.RouteArgs{
 			RouteTableId:         table,
 			DestinationCidrBlock: pulumi.String(everywhere),
 			NatGatewayId:         nat.ID(),
-		}, pulumi.Parent(n)); err != nil {
+		}, pulumi.Parent(n))
+		if err != nil {
 			return nil, fmt.Errorf("route %s to NAT: %w", tableName, err)
 		}
+		n.Routes = append(n.Routes, route)
 		tables = append(tables, table)
 	}
 
@@ -111,12 +115,14 @@ func (n *Network) addRouteTable(ctx *pulumi.Context, name string, subnets pulumi
 		if len(subnets) > 1 {
 			associationName = fmt.Sprintf("%s-%d", name, i+1)
 		}
-		if _, err := ec2.NewRouteTableAssociation(ctx, associationName, &ec2.RouteTableAssociationArgs{
+		association, err := ec2.NewRouteTableAssociation(ctx, associationName, &ec2.RouteTableAssociationArgs{
 			RouteTableId: id,
 			SubnetId:     subnet,
-		}, pulumi.Parent(n)); err != nil {
+		}, pulumi.Parent(n))
+		if err != nil {
 			return pulumi.StringOutput{}, fmt.Errorf("association %s: %w", associationName, err)
 		}
+		n.Routes = append(n.Routes, association)
 	}
 	return id, nil
 }

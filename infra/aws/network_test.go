@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
 func TestSubnetsOfAZoneStayWhenZonesAreAdded(t *testing.T) {
@@ -201,13 +203,50 @@ func TestDataCannotLeaveForAnotherAccount(t *testing.T) {
 	}
 }
 
-func TestARegionWithTooFewZonesIsRefused(t *testing.T) {
+// TestNodesAndBalancerWaitForTheirWayOut: a node that finds no registry, and a
+// balancer in a network without a gateway, fail after minutes.
+func TestNodesAndBalancerWaitForTheirWayOut(t *testing.T) {
 	t.Parallel()
-	spec := prodSpec()
-	if got := subnetZones(spec); got != 3 {
-		t.Errorf("there are subnets in %d zones", got)
+	made := deploy(t, prodSpec())
+	for _, waits := range []registered{
+		made.the(t, "aws:eks/nodeGroup:NodeGroup", "trivet-cluster-system"),
+		made.the(t, "aws:eks/nodeGroup:NodeGroup", "trivet-cluster-workload"),
+		made.the(t, "aws:lb/loadBalancer:LoadBalancer", "trivet-edge"),
+	} {
+		for _, kind := range []string{"aws:ec2/route:Route", "aws:ec2/routeTableAssociation:RouteTableAssociation"} {
+			for _, way := range made.of(kind) {
+				if !slices.ContainsFunc(waits.after, func(urn string) bool { return strings.HasSuffix(urn, way.urn()) }) {
+					t.Errorf("%s does not wait for %s", waits.urn(), way.urn())
+				}
+			}
+		}
 	}
-	if got := subnetZones(devSpec()); got != 2 {
-		t.Errorf("there are subnets in %d zones, and EKS wants 2", got)
+	for _, addon := range []string{"network", "proxy", "pods"} { // without which a node is never ready
+		want := "aws:eks/addon:Addon::trivet-cluster-" + addon
+		if nodes := made.the(t, "aws:eks/nodeGroup:NodeGroup", "trivet-cluster-system"); !slices.ContainsFunc(nodes.after, func(urn string) bool { return strings.HasSuffix(urn, want) }) {
+			t.Errorf("nodes do not wait for %s", want)
+		}
+	}
+	for _, addon := range []string{"dns", "volumes", "signals", "secrets", "metrics"} { // which need a node
+		if r := made.the(t, "aws:eks/addon:Addon", "trivet-cluster-"+addon); !slices.ContainsFunc(r.after, func(urn string) bool {
+			return strings.HasSuffix(urn, "aws:eks/nodeGroup:NodeGroup::trivet-cluster-system")
+		}) {
+			t.Errorf("%s does not wait for nodes", r.urn())
+		}
+	}
+}
+
+func TestSubnetsAreInTwoZonesAtLeast(t *testing.T) {
+	t.Parallel()
+	for spec, want := range map[string]int{"dev": 2, "staging": 2, "prod": 3} {
+		if got := subnetZones(everySpec()[spec]); got != want {
+			t.Errorf("%s: there are subnets in %d zones, want %d", spec, got, want)
+		}
+	}
+	in := &account{answers: map[string]func(resource.PropertyMap) (resource.PropertyMap, error){
+		"aws:index/getAvailabilityZones:getAvailabilityZones": answering(map[string]any{"names": []any{"eu-central-1a"}}),
+	}}
+	if err := run(devSpec(), in, false, provision).err; err == nil || !strings.Contains(err.Error(), "has 1 usable availability zones, want 2") {
+		t.Errorf("a region with one zone: %v", err)
 	}
 }

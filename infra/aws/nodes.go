@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,13 +25,13 @@ const (
 )
 
 // addNodes makes both groups. They wait for the add-ons that a node becomes
-// ready with.
+// ready with, and for the way to the images that it starts.
 func (c *Cluster) addNodes(ctx *pulumi.Context, name string, args ClusterArgs, after []pulumi.Resource) ([]pulumi.Resource, error) {
 	role, rights, err := c.addNodeRole(ctx, name, args)
 	if err != nil {
 		return nil, err
 	}
-	after = append(after, rights...)
+	after = slices.Concat(after, rights, args.Network.Routes)
 	var groups []pulumi.Resource
 	for _, pool := range []struct {
 		name string
