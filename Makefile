@@ -9,7 +9,7 @@ PACKAGES := $(MODULES:%=./%/...)
 FUZZTIME ?= 60s
 ROUNDS   ?= 200
 ARGS     ?=
-SIMULATE ?= --seed 1,2,3,4,5 --startup 5s,25s,90s
+SIMULATE ?= --seed 1,2,3,4,5 --startup 5s,25s,90s --target 0.5,0.6,0.7,0.8,0.9
 BACKENDS ?= embedded
 DURATION ?= 10m
 

@@ -26,6 +26,7 @@ type simulateFlags struct {
 	write    string
 	rows     string
 	report   string
+	figure   string
 	output   string
 }
 
@@ -62,7 +63,7 @@ counts as a whole, unless the flag is given. docs/autoscaling.md has the model. 
 	set.StringSliceVar(&plan.Policies, "policy", simulator.PolicyNames(), "policies to try")
 	set.UintSliceVar(&flags.seeds, "seed", []uint{1}, "seeds of the traces and of the arrivals")
 	set.DurationSliceVar(&plan.Startups, "startup", []time.Duration{settings.Startup}, "times that a pod needs to start")
-	set.Float64SliceVar(&plan.Targets, "target", []float64{settings.Target}, "utilisations to aim at, for curves more than one; 0.7 leaves trivet to its prices")
+	set.Float64SliceVar(&plan.Targets, "target", []float64{settings.Target}, "utilisations to aim at, for curves more than one; trivet, which has none, takes 0.7 for its default prices, less for dearer misses")
 	set.StringVar((*string)(&settings.Workload), "workload", string(settings.Workload), "what the pods do: api (requests) or consumer (messages)")
 	set.DurationVar(&settings.Drain, "drain", settings.Drain, "time within which a consumer has to apply a message")
 	set.Float64Var(&settings.PodRate, "pod-rps", settings.PodRate, "requests or messages per second that a pod serves")
@@ -73,6 +74,7 @@ counts as a whole, unless the flag is given. docs/autoscaling.md has the model. 
 	set.DurationVar(&settings.ScoreFrom, "score-from", settings.ScoreFrom, "what comes before counts for nothing")
 	set.StringVar(&flags.rows, "rows", "", "write the rows to this file, as JSON, whatever the output")
 	set.StringVar(&flags.report, "report", "", "write the page with plots to this file, whatever the output")
+	set.StringVar(&flags.figure, "figure", "", "write load and pods of the first trace to this file, as SVG")
 	set.StringVarP(&flags.output, "output", "o", "table", "table, json or html")
 	return cmd
 }
@@ -110,6 +112,11 @@ func (t *terminal) simulate(cmd *cobra.Command, flags simulateFlags) error {
 	}
 	if flags.report != "" {
 		if err := writeFile(flags.report, func(w io.Writer) error { return simulator.WriteReport(w, outcomes) }); err != nil {
+			return err
+		}
+	}
+	if flags.figure != "" {
+		if err := writeFile(flags.figure, func(w io.Writer) error { return simulator.WriteFigure(w, outcomes) }); err != nil {
 			return err
 		}
 	}

@@ -61,7 +61,7 @@ func Default() Config {
 		MostRate:   1e6,
 		Startup:    30 * time.Second,
 		MissCost:   150,
-		ChangeCost: 8,
+		ChangeCost: 18,
 		Margin:     1,
 		OutageHold: 30 * time.Minute,
 	}

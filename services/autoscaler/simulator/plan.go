@@ -42,8 +42,8 @@ func (p *Plan) Runs() int {
 	return (len(p.Traces) + len(p.Recorded)) * len(p.Seeds) * len(p.Startups) * len(p.Targets) * len(p.Policies)
 }
 
-// Outcome is a run and, for the first seed, start-up time and target of each
-// trace, what happened over time.
+// Outcome is a run and, for the first seed and start-up time of each trace and
+// one target, what happened over time.
 type Outcome struct {
 	Row    Row
 	Series *Series
@@ -114,7 +114,7 @@ func (p *Plan) runTrace(ctx context.Context, a *Arrivals, seed uint64, makers Ma
 				}
 				var series *Series
 				var record func(*View, second)
-				if seed == p.Seeds[0] && startup == p.Startups[0] && target == p.Targets[0] {
+				if seed == p.Seeds[0] && startup == p.Startups[0] && target == p.shown() {
 					series = newSeries(a.Trace.Seconds()-int(settings.ScoreFrom.Seconds()), settings)
 					record = series.record
 				}
@@ -127,6 +127,14 @@ func (p *Plan) runTrace(ctx context.Context, a *Arrivals, seed uint64, makers Ma
 		}
 	}
 	return nil
+}
+
+// shown is the target whose runs are drawn over time.
+func (p *Plan) shown() float64 {
+	if slices.Contains(p.Targets, neutralTarget) {
+		return neutralTarget
+	}
+	return p.Targets[0]
 }
 
 // Series is what happened over time, in parts of equal length.
@@ -221,9 +229,17 @@ func Compare(policy string, rows []Row) []Comparison {
 	}
 	for i := range all {
 		t := totals[[2]string{all[i].Peer, fmt.Sprint(all[i].Target)}]
-		all[i].ViolationSeconds = t.violations[0] / t.violations[1]
-		all[i].PodHours = t.hours[0] / t.hours[1]
-		all[i].Changes = t.changes[0] / t.changes[1]
+		all[i].ViolationSeconds = ratio(t.violations)
+		all[i].PodHours = ratio(t.hours)
+		all[i].Changes = ratio(t.changes)
 	}
 	return all
+}
+
+// ratio is 1 where there is nothing on either side.
+func ratio(sums [2]float64) float64 {
+	if sums == [2]float64{} {
+		return 1
+	}
+	return sums[0] / sums[1]
 }

@@ -1,14 +1,25 @@
 package simulator
 
 import (
+	"math"
 	"time"
 
 	"github.com/trivetkv/trivet/services/autoscaler/policy"
 )
 
 // neutralTarget is the target at which the service's policy decides by its
-// prices alone. A lower one multiplies the load that it provides for.
+// default prices.
 const neutralTarget = 0.7
+
+// aim makes a target of what the service's policy is told. It has no target: it
+// works out how much load its pods bear. Who asks for less utilisation pays more
+// for a miss, and has room for more load besides; who asks for more pays less
+// for a miss, but never has fewer pods than the load of now takes.
+func aim(cfg *policy.Config, target float64) {
+	const miss, margin = 6, 0.5
+	cfg.MissCost *= math.Pow(neutralTarget/target, miss)
+	cfg.Margin = max(1, math.Pow(neutralTarget/target, margin))
+}
 
 // trivet lets the service's own policy decide.
 type trivet struct {
@@ -47,7 +58,7 @@ func Trivet(s Settings) (Policy, error) {
 	cfg.Min, cfg.Max = s.Min, s.Max
 	cfg.Objective = s.Objective
 	cfg.PodRate = 0.7 * s.PodRate
-	cfg.Margin = neutralTarget / s.Target
+	aim(&cfg, s.Target)
 	p, err := policy.New(cfg)
 	if err != nil {
 		return nil, err
