@@ -38,13 +38,13 @@ func TestEveryTierHasAnAlarm(t *testing.T) {
 		made := deploy(t, spec)
 		tiers := map[string]string{
 			"network": "AWS/NATGateway", "cluster": "ContainerInsights", "cache": "AWS/ElastiCache", "database": "AWS/RDS",
-			"edge": "AWS/ApplicationELB", "backup": "AWS/Backup", "observability": "AWS/Logs",
+			"edge": "AWS/ApplicationELB", "backup": "AWS/Backup", "observability": "AWS/Logs", "services": servicesNamespace,
 		}
 		if spec.Broker.Kind != platform.BrokerNone {
 			tiers["broker"] = "AWS/AmazonMQ"
 		}
 		if spec.Audit.Trail {
-			tiers["audit"], tiers["identity"] = trailNamespace, trailNamespace
+			tiers["audit"], tiers["identity"] = auditNamespace, auditNamespace
 		}
 		if spec.Production() {
 			tiers["dns"] = "AWS/Route53"
@@ -163,12 +163,16 @@ func TestComputedAlarmsNameWhatTheyComputeWith(t *testing.T) {
 	}
 }
 
-func TestTrailIsWatched(t *testing.T) {
+func TestLogsAreWatched(t *testing.T) {
 	t.Parallel()
 	made := deploy(t, prodSpec())
-	for _, page := range []string{"audit-root", "audit-trail", "audit-keys", "identity-denied"} {
+	const services = "/aws/containerinsights/trivet-prod-aws/application"
+	for page, group := range map[string]string{
+		"audit-root": "trivet-audit-trail", "audit-trail": "trivet-audit-trail", "audit-keys": "trivet-audit-trail", "identity-denied": "trivet-audit-trail",
+		"service-errors": services,
+	} {
 		filter := made.the(t, "aws:cloudwatch/logMetricFilter:LogMetricFilter", "trivet-observability-"+page)
-		filter.want(t, map[string]any{"logGroupName": "trivet-audit-trail", "metricTransformation.value": "1"})
+		filter.want(t, map[string]any{"logGroupName": group, "metricTransformation.value": "1"})
 		made.the(t, alarmType, "trivet-observability-"+page).want(t, map[string]any{
 			"namespace": filter.input("metricTransformation.namespace"), "metricName": filter.input("metricTransformation.name"),
 		})

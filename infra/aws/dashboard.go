@@ -84,8 +84,8 @@ func dashboard(args ObservabilityArgs, alarms map[string]pulumi.StringInput) pul
 		"region": pulumi.String(args.Spec.Region),
 		"view":   pulumi.String("table"),
 		"query": pulumi.String("SOURCE '" + containerLogGroup(args.Spec, "application") + "'" +
-			" | filter kubernetes.namespace_name = '" + namespace + "' and log like /\"level\":\"ERROR\"/" +
-			" | fields @timestamp, kubernetes.pod_name, log | sort @timestamp desc | limit 50"),
+			" | filter kubernetes.namespace_name = '" + namespace + "' and log_processed.level = 'ERROR'" +
+			" | fields @timestamp, kubernetes.pod_name, log_processed.msg, log | sort @timestamp desc | limit 50"),
 	}))
 	return pulumi.JSONMarshal(pulumi.Map{"widgets": widgets})
 }

@@ -82,9 +82,13 @@ func NewObservability(ctx *pulumi.Context, name string, args ObservabilityArgs, 
 			return nil, err
 		}
 	}
+	errors, services := serviceErrors(), pulumi.String(containerLogGroup(args.Spec, "application"))
+	if raised[errors.id()], err = o.raiseFromLogs(ctx, name, errors, services, pulumi.DependsOn([]pulumi.Resource{args.Cluster})); err != nil {
+		return nil, err
+	}
 	if args.Audit.TrailLogGroup != nil {
 		for _, a := range auditAlarms() {
-			if raised[a.id()], err = o.raiseFromTrail(ctx, name, a, *args.Audit.TrailLogGroup); err != nil {
+			if raised[a.id()], err = o.raiseFromLogs(ctx, name, a, *args.Audit.TrailLogGroup); err != nil {
 				return nil, err
 			}
 		}
