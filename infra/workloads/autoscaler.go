@@ -71,8 +71,8 @@ const core = "-"
 // autoscalerRules are the least that the autoscaler needs, as
 // services/autoscaler/deploy/role.yaml explains each of them.
 var autoscalerRules = []rule{
-	{groups: "apps", resources: "deployments", verbs: "get list watch"},
-	{groups: core, resources: "pods", verbs: "get list watch"},
+	{groups: "apps", resources: "deployments", verbs: "list watch"},
+	{groups: core, resources: "pods", verbs: "list watch"},
 	{groups: "apps", resources: "deployments/scale", verbs: "get update"},
 	{groups: "apps", resources: "deployments", verbs: "patch"},
 	{groups: "coordination.k8s.io", resources: "leases", verbs: "create"},
