@@ -6,6 +6,10 @@ LDFLAGS := -X github.com/trivetkv/trivet/pkg/telemetry.version=$(VERSION)
 MODULES  := pkg services/api services/consumer services/autoscaler cmd/trivet test
 PACKAGES := $(MODULES:%=./%/...)
 
+# The Pulumi program, whose SDKs take minutes to compile as they are: no race
+# detector, and one package at a time, since one alone takes gigabytes.
+INFRA := ./infra/...
+
 FUZZTIME ?= 60s
 ROUNDS   ?= 200
 ARGS     ?=
@@ -31,6 +35,11 @@ test: race-compiler budgets ## run the tests of every module with the race detec
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PACKAGES)
 	cd test/sqlcheck && GOWORK=off $(GO) test -count=1 ./...
 	cd tools/images && GOWORK=off $(GO) test -count=1 ./...
+	$(MAKE) test-infra
+
+.PHONY: test-infra
+test-infra: bin/pulumi ## run the tests of the Pulumi program alone; the first time they compile for minutes
+	$(GO) test -p 1 -timeout 30m $(INFRA)
 
 # Budgets, of allocations and system calls on hot paths, hold without the race
 # detector only. One package at a time: they count what the machine does.
@@ -42,6 +51,7 @@ budgets: ## run the tests that hold hot paths to their budgets
 .PHONY: lint
 lint: bin/golangci-lint ## hold the code against .golangci.yml
 	bin/golangci-lint run --allow-parallel-runners $(PACKAGES)
+	bin/golangci-lint run --allow-parallel-runners --concurrency 1 $(INFRA)
 
 .PHONY: bench
 bench: build ## measure the store beside etcd and webdis and print the ratios (ARGS=-quick)
