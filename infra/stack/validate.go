@@ -129,7 +129,7 @@ func checkNodes(setting string, nodes platform.NodeGroup, wrong *problems) {
 	}
 	first := nodes.InstanceTypes[0]
 	for _, other := range nodes.InstanceTypes[1:] {
-		if Graviton(other) != Graviton(first) {
+		if arm64(other) != arm64(first) {
 			wrong.add(setting+".instanceTypes", "%s and %s have different processors; a group's machines all start the same image", first, other)
 		}
 	}
@@ -138,8 +138,9 @@ func checkNodes(setting string, nodes platform.NodeGroup, wrong *problems) {
 	}
 }
 
-// Graviton tells whether an instance type has AWS' own processors, arm64.
-func Graviton(instanceType string) bool {
+// arm64 tells whether an instance type has AWS' own processors, as in m7g or
+// c6gn; in g5 the letter is the family.
+func arm64(instanceType string) bool {
 	family, _, _ := strings.Cut(instanceType, ".")
 	generation := strings.IndexAny(family, "0123456789")
 	return generation >= 0 && strings.Contains(family[generation:], "g")
