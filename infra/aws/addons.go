@@ -3,6 +3,9 @@ package aws
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/eks"
@@ -33,6 +36,15 @@ func versionsWith(kubeProxy string) map[string]string {
 		"aws-secrets-store-csi-driver-provider": "v2.2.2-eksbuild.1",
 		"metrics-server":                        "v0.8.1-eksbuild.5",
 	}
+}
+
+// checkVersion refuses versions of Kubernetes that no add-ons are pinned for.
+func checkVersion(kubernetes string) error {
+	if _, ok := addonVersions[kubernetes]; !ok {
+		return fmt.Errorf("cluster.version %q: add-ons are pinned for %s", kubernetes,
+			strings.Join(slices.Sorted(maps.Keys(addonVersions)), ", "))
+	}
+	return nil
 }
 
 // collectorNamespace is where the CloudWatch add-on puts its collector.
@@ -137,10 +149,10 @@ func containerLogGroup(spec platform.Spec, kind string) string {
 
 // install registers add-ons, each with its role.
 func (c *Cluster) install(ctx *pulumi.Context, name string, args ClusterArgs, after []pulumi.Resource, addons ...addon) ([]pulumi.Resource, error) {
-	versions, ok := addonVersions[args.Spec.Cluster.Version]
-	if !ok {
-		return nil, fmt.Errorf("no add-ons are known for Kubernetes %s", args.Spec.Cluster.Version)
+	if err := checkVersion(args.Spec.Cluster.Version); err != nil {
+		return nil, err
 	}
+	versions := addonVersions[args.Spec.Cluster.Version]
 	var installed []pulumi.Resource
 	for _, part := range addons {
 		partName := fmt.Sprintf("%s-%s", name, part.part)

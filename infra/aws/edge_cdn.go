@@ -151,14 +151,19 @@ func cachedPaths(cache *cloudfront.CachePolicy) cloudfront.DistributionOrderedCa
 // machines that came by the sixth would be taken for somebody else.
 func cdnSpeaksIPv6(spec platform.Spec) bool { return len(spec.Edge.AllowCIDRs) == 0 }
 
+// checkCDN refuses a CDN that everybody could reach although only some may:
+// nothing but a firewall can keep anybody from it.
+func checkCDN(edge platform.Edge) error {
+	if edge.WAF == platform.WAFOff && len(edge.AllowCIDRs) > 0 {
+		return errors.New("edge.allowCIDRs: nothing would keep others from the CDN: set waf to edge or all, or edge.cdn to false")
+	}
+	return nil
+}
+
 // addCDNFirewall guards the CDN, where the spec wants it; else it gives none.
-// Nothing but a firewall can keep anybody from a CDN.
 func (e *Edge) addCDNFirewall(ctx *pulumi.Context, name string, args EdgeArgs) (*wafv2.WebAcl, error) {
 	if args.Spec.Edge.WAF == platform.WAFOff {
-		if len(args.Spec.Edge.AllowCIDRs) > 0 {
-			return nil, errors.New("edge.allowCIDRs: nothing would keep others from the CDN: set waf to edge or all, or edge.cdn to false")
-		}
-		return nil, nil
+		return nil, checkCDN(args.Spec.Edge)
 	}
 	logs, err := e.globalLogGroup(ctx, edgeName(name, "firewall"), firewallLogPrefix+physicalName(args.Spec)+"-cdn", args)
 	if err != nil {

@@ -30,7 +30,7 @@ func (n *Network) addFlowLogs(ctx *pulumi.Context, name string, args NetworkArgs
 		return fmt.Errorf("role of flow logs: %w", err)
 	}
 	rights, err := iam.NewRolePolicy(ctx, name+"-flows", &iam.RolePolicyArgs{
-		Role: role.ID(),
+		Role: role.Name,
 		Policy: policyOf(pulumi.StringArray{group.Arn}, func(values []string) []statement {
 			return []statement{{
 				Effect: allow,

@@ -38,7 +38,7 @@ func (c *cloud) Preflight(ctx *pulumi.Context, spec platform.Spec) error {
 	}
 	var found []error
 	for _, check := range []func(*session, platform.Spec) []error{
-		checkZones, checkAccess, c.checkDomain, checkQuotas, checkImages,
+		checkShape, checkZones, checkAccess, c.checkDomain, checkQuotas, checkImages,
 	} {
 		found = append(found, check(begun, spec)...)
 	}
@@ -47,6 +47,35 @@ func (c *cloud) Preflight(ctx *pulumi.Context, spec platform.Spec) error {
 
 // ask is how the preflight's questions are put.
 func (s *session) ask() pulumi.InvokeOption { return pulumi.Provider(s.providers.Home) }
+
+// checkShape finds what the tiers would refuse one after the other, when the
+// first of them are there already.
+func checkShape(_ *session, spec platform.Spec) []error {
+	var found []error
+	note := func(err error) {
+		if err != nil {
+			found = append(found, err)
+		}
+	}
+	if _, err := planSubnets(spec.Network.CIDR, subnetZones(spec)); err != nil {
+		note(err)
+	} else {
+		note(checkServiceCIDR(spec.Network.CIDR))
+	}
+	note(checkVersion(spec.Cluster.Version))
+	for _, pool := range []struct {
+		name string
+		spec platform.NodeGroup
+	}{{systemPool, spec.Cluster.System}, {workloadPool, spec.Cluster.Workload}} {
+		if _, err := imageType(pool.spec.InstanceTypes); err != nil {
+			note(fmt.Errorf("cluster.%s.instanceTypes: %w", pool.name, err))
+		}
+	}
+	if spec.Edge.CDN {
+		note(checkCDN(spec.Edge))
+	}
+	return found
+}
 
 // checkZones wants as many zones as the network has subnets in.
 func checkZones(begun *session, spec platform.Spec) []error {

@@ -52,6 +52,26 @@ func TestPreflightRefusesWhatWouldFail(t *testing.T) {
 		want     string // part of the refusal; empty for none
 	}{
 		"a stack like any other": {},
+		"a network that is too small": {
+			change: func(s *platform.Spec) { s.Network.CIDR = "10.20.0.0/24" },
+			want:   "network 10.20.0.0/24: want the first address of an IPv4 range from /16 to /20",
+		},
+		"a network that hides the services' addresses": {
+			change: func(s *platform.Spec) { s.Network.CIDR = "172.20.0.0/16" },
+			want:   "overlaps 172.20.0.0/16, where Kubernetes has its services",
+		},
+		"a version of Kubernetes that nobody has tried": {
+			change: func(s *platform.Spec) { s.Cluster.Version = "1.29" },
+			want:   `cluster.version "1.29": add-ons are pinned for 1.33, 1.34, 1.35`,
+		},
+		"machines with different processors": {
+			change: func(s *platform.Spec) { s.Cluster.Workload.InstanceTypes = []string{"m5.large", "m7g.large"} },
+			want:   "cluster.workload.instanceTypes: m5.large and m7g.large have different processors",
+		},
+		"a CDN open to everybody, and a balancer that is not": {
+			change: func(s *platform.Spec) { s.Edge.AllowCIDRs, s.Edge.WAF = []string{"203.0.113.0/24"}, platform.WAFOff },
+			want:   "nothing would keep others from the CDN",
+		},
 		"a region with two zones": {
 			answers: calls{zones: answering(map[string]any{"names": []any{"eu-central-1a", "eu-central-1b"}})},
 			want:    "has 2 zones that EKS can use, want 3",
