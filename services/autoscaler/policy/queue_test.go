@@ -21,7 +21,7 @@ func newQueue(t *testing.T, change func(*policy.QueueConfig)) *policy.Queue {
 	return q
 }
 
-// kedacore/keda#638: messages that somebody is at were invisible.
+// kedacore/keda#638, #1325: messages that somebody is at were invisible.
 func TestUnacknowledgedMessagesAreWork(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t, nil)

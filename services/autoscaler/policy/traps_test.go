@@ -55,7 +55,7 @@ func TestPartialNumbersGrowButNeverShrink(t *testing.T) {
 	}
 }
 
-// kubernetes/kubernetes#72775 and others: the surge of a rollout is taken for
+// kubernetes/kubernetes#72775, #84142, #90461, #98914, #123325: the surge of a rollout is taken for
 // need, and the size is inflated with each round.
 func TestARolloutInflatesNothing(t *testing.T) {
 	t.Parallel()
@@ -182,7 +182,7 @@ func TestAStateThatCannotBeReadIsRefused(t *testing.T) {
 	}
 }
 
-// knative/serving#3153: leaving panic undoes what was scaled up.
+// knative/serving#3153, #9121: leaving panic undoes what was scaled up.
 func TestAfterABurstTheSizeFollowsTheLoadAndDoesNotCollapse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -309,5 +309,53 @@ func TestTheExplanationSaysWhatItFollowsFrom(t *testing.T) {
 		if !strings.Contains(d.Explain(), part) {
 			t.Errorf("%q is not in %q", part, d.Explain())
 		}
+	}
+}
+
+// kubernetes/kubernetes#116984: a change of less than a tenth was tolerated,
+// everywhere, although it took the service over its objective.
+func TestARiseOfLessThanATenthIsFollowed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.run(20*time.Minute, 4000)
+	before := w.size
+	w.run(3*time.Minute, 4320)
+	if grown := float64(w.size)/float64(before) - 1; grown < 0.04 || grown > 0.16 {
+		t.Errorf("%d → %d pods for 8 %% more load", before, w.size)
+	}
+}
+
+// kedacore/keda#7729: sizes followed a CPU target that nobody had configured.
+func TestTheOfferedLoadDecidesWithAndWithoutCPU(t *testing.T) {
+	t.Parallel()
+	with, without := newWorld(t, nil), newWorld(t, nil)
+	for range 600 {
+		with.step(1500, nil)
+		d := without.step(1500, func(o *policy.Observation) { o.Utilisation = -1 })
+		if d.PodRate < 99 || d.PodRate > 101 {
+			t.Fatalf("without CPU the rate of a pod is %v, and %v was configured", d.PodRate, without.cfg.PodRate)
+		}
+	}
+	if with.size != without.size {
+		t.Errorf("%d pods with CPU, %d without", with.size, without.size)
+	}
+}
+
+// kedacore/keda#7981: a ramp and the stabilisation after it took longer than
+// anybody could foretell.
+func TestARampIsFollowedWithinTheLeadTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.run(20*time.Minute, 300)
+	const ramp = 30 // intervals, a minute
+	for i := range ramp {
+		w.step(300+2700*float64(i)/ramp, nil)
+	}
+	const margin = 3 // intervals, to be sure of the end of the ramp
+	for range w.startup + margin {
+		w.step(3000, nil)
+	}
+	if ready := w.ready(); ready < 30 {
+		t.Errorf("%d pods are ready for 3000/s, a lead time after the ramp", ready)
 	}
 }

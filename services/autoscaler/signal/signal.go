@@ -149,6 +149,9 @@ func summarise(pods []Pod, readings []reading) Load {
 			load.Usage = append(load.Usage, advise.Usage{CPUs: (r.now.cpu - r.before.cpu) / seconds, Memory: r.now.memory})
 		}
 	}
+	if load.Queue != nil {
+		load.Queue.addUp(readings)
+	}
 	sum.fill(&load)
 	return load
 }
@@ -238,18 +241,31 @@ func (s *sample) restarted(before *sample) bool {
 	return s.requests < before.requests || s.handled < before.handled || s.cpu < before.cpu || !s.at.After(before.at)
 }
 
-// observeQueue takes what a pod told of the queue, which is the same for all;
-// of pods that disagree for having asked at different times, the worse counts.
+// observeQueue takes what a pod told of the queue. What is with a process is
+// told by that process alone, so unsettled messages add up; Ready is settled by
+// addUp.
 func (l *Load) observeQueue(s *sample) {
 	if !s.queue {
 		return
 	}
 	if l.Queue == nil {
-		l.Queue = &Queue{}
+		l.Queue = &Queue{Ready: math.Inf(1)}
 	}
-	l.Queue.Ready = max(l.Queue.Ready, s.ready)
-	l.Queue.Unsettled = max(l.Queue.Unsettled, s.unsettled)
+	l.Queue.Ready = min(l.Queue.Ready, s.ready)
+	l.Queue.Unsettled += s.unsettled
 	l.Queue.OldestSeconds = max(l.Queue.OldestSeconds, s.oldestAge)
+}
+
+// addUp completes the ready messages. All pods count those at the server, each
+// its own that it was sent and has not begun besides: the least that any tells
+// counts once, and what others tell beyond it is theirs.
+func (q *Queue) addUp(readings []reading) {
+	least := q.Ready
+	for i := range readings {
+		if r := &readings[i]; r.err == nil && r.now.queue {
+			q.Ready += r.now.ready - least
+		}
+	}
 }
 
 // total sums the differences of all pods.
