@@ -9,7 +9,7 @@ import (
 
 // Problem is what is wrong with one setting.
 type Problem struct {
-	Setting string // as in the stack file: network.zones
+	Setting string // as in the stack file: network.zones; empty for the stack itself
 	Problem string // what is wrong and what would be right
 }
 
@@ -24,6 +24,10 @@ func (e *Error) Error() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "the configuration of stack %s cannot be used:", e.Stack)
 	for _, p := range e.Problems {
+		if p.Setting == "" {
+			fmt.Fprintf(&text, "\n  %s", p.Problem)
+			continue
+		}
 		fmt.Fprintf(&text, "\n  trivet:%s: %s", p.Setting, p.Problem)
 	}
 	return text.String()

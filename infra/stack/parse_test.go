@@ -263,6 +263,16 @@ func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 	}
 }
 
+func TestStackNamesThatDoNotFitAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", "Prod", "prod_aws", "production-in-frankfurt", "-prod", "prod-", "4prod"} {
+		_, err := stack.Parse(production(), name)
+		if err == nil || !strings.Contains(err.Error(), "\n  the stack's name is part of names in the cloud") {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
 // Who deploys workloads alone says nothing about the cloud.
 func TestLayerWorkloadsNeedsNoCloud(t *testing.T) {
 	t.Parallel()

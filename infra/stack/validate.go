@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,18 @@ func validate(cfg Config, wrong *problems) {
 	}
 	if cfg.Spec.Production() {
 		checkProduction(cfg, wrong)
+	}
+}
+
+// MaxName is how many characters a stack's name may have. It is part of the
+// names of everything in the account, of which some take 40 characters.
+const MaxName = 20
+
+var stackName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+
+func checkName(name string, wrong *problems) {
+	if len(name) > MaxName || !stackName.MatchString(name) {
+		wrong.add("", "the stack's name is part of names in the cloud: up to %d small letters, digits and hyphens, not %q", MaxName, name)
 	}
 }
 
