@@ -38,7 +38,7 @@ func (c *cloud) Preflight(ctx *pulumi.Context, spec platform.Spec) error {
 	}
 	var found []error
 	for _, check := range []func(*session, platform.Spec) []error{
-		checkShape, checkZones, checkAccess, c.checkDomain, checkQuotas, checkImages,
+		checkShape, checkDatabase, checkZones, checkAccess, c.checkDomain, checkQuotas, checkThreats, checkImages,
 	} {
 		found = append(found, check(begun, spec)...)
 	}
