@@ -2,6 +2,7 @@ package aws
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -32,18 +33,18 @@ func lookUpAccount(ctx *pulumi.Context, region string, provider *aws.Provider) (
 // zonesWithoutEKS are zones where EKS puts no control plane.
 var zonesWithoutEKS = []string{"use1-az3", "usw1-az2", "cac1-az3"}
 
-// lookUpZones asks for the zones of the region that every account can use. They
-// come in the order of their names, which a zone that is added does not change.
+// lookUpZones asks for the zones of the region that every account can use, in
+// the order of their names, which a zone that is added does not change. Those
+// that have a failure are among them: subnets must not move because of that.
 func lookUpZones(ctx *pulumi.Context, provider *aws.Provider) ([]string, error) {
 	zones, err := aws.GetAvailabilityZones(ctx, &aws.GetAvailabilityZonesArgs{
-		State:          pulumi.StringRef("available"),
 		ExcludeZoneIds: zonesWithoutEKS,
 		Filters:        []aws.GetAvailabilityZonesFilter{{Name: "opt-in-status", Values: []string{"opt-in-not-required"}}},
 	}, pulumi.Provider(provider))
 	if err != nil {
 		return nil, fmt.Errorf("ask for the zones of the region: %w", err)
 	}
-	return zones.Names, nil
+	return slices.Sorted(slices.Values(zones.Names)), nil
 }
 
 // arn names a resource of this account and region.

@@ -2,7 +2,8 @@ package aws
 
 import (
 	"fmt"
-	"path"
+	"slices"
+	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/eks"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -12,10 +13,11 @@ import (
 // beyond the services' namespace is bound to it there.
 const deployGroup = "trivet:deploy"
 
-// addAccess lets administrators and deployers into the cluster. Nobody else is.
+// addAccess lets administrators and deployers into the cluster, and nobody else.
+// Who administers it may deploy, too: a role has one entry.
 func (c *Cluster) addAccess(ctx *pulumi.Context, name string, args ClusterArgs) error {
 	for _, role := range args.Spec.Cluster.AdminRoles {
-		if err := c.addAccessEntry(ctx, fmt.Sprintf("%s-admin-%s", name, path.Base(role)), args.Account, accessEntry{
+		if err := c.addAccessEntry(ctx, fmt.Sprintf("%s-admin-%s", name, entryName(role)), args.Account, accessEntry{
 			role:   role,
 			policy: "AmazonEKSClusterAdminPolicy",
 			scope:  &eks.AccessPolicyAssociationAccessScopeArgs{Type: pulumi.String("cluster")},
@@ -24,7 +26,10 @@ func (c *Cluster) addAccess(ctx *pulumi.Context, name string, args ClusterArgs) 
 		}
 	}
 	for _, role := range args.Spec.Cluster.DeployRoles {
-		if err := c.addAccessEntry(ctx, fmt.Sprintf("%s-deploy-%s", name, path.Base(role)), args.Account, accessEntry{
+		if slices.Contains(args.Spec.Cluster.AdminRoles, role) {
+			continue
+		}
+		if err := c.addAccessEntry(ctx, fmt.Sprintf("%s-deploy-%s", name, entryName(role)), args.Account, accessEntry{
 			role:   role,
 			groups: []string{deployGroup},
 			policy: "AmazonEKSAdminPolicy",
@@ -37,6 +42,12 @@ func (c *Cluster) addAccess(ctx *pulumi.Context, name string, args ClusterArgs) 
 		}
 	}
 	return nil
+}
+
+// entryName tells roles apart, also those that differ by their path alone.
+func entryName(role string) string {
+	name := role[strings.LastIndex(role, ":")+1:]
+	return strings.ReplaceAll(strings.TrimPrefix(name, "role/"), "/", "-")
 }
 
 // An accessEntry is a role of IAM and what it may do in the cluster.

@@ -59,18 +59,30 @@ func TestServiceAddressesAreNotHidden(t *testing.T) {
 func TestOnlyNamedRolesEnter(t *testing.T) {
 	t.Parallel()
 	made := deploy(t, prodSpec())
-	if entries := names(made.of("aws:eks/accessEntry:AccessEntry")); !slices.Equal(entries, []string{"trivet-cluster-admin-admins", "trivet-cluster-deploy-deployers"}) {
+	if entries := names(made.of("aws:eks/accessEntry:AccessEntry")); !slices.Equal(entries, []string{"trivet-cluster-admin-admins", "trivet-cluster-deploy-team-deployers"}) {
 		t.Errorf("%v may enter", entries)
 	}
 	const rights = "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"
 	made.the(t, rights, "trivet-cluster-admin-admins").want(t, map[string]any{
 		"policyArn": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy", "accessScope.type": "cluster",
 	})
-	made.the(t, rights, "trivet-cluster-deploy-deployers").want(t, map[string]any{
+	made.the(t, rights, "trivet-cluster-deploy-team-deployers").want(t, map[string]any{
 		"policyArn":        "arn:aws:eks::aws:cluster-access-policy/AmazonEKSAdminPolicy",
 		"accessScope.type": "namespace", "accessScope.namespaces": []string{"trivet"},
 		"principalArn": "arn:aws:iam::123456789012:role/team/deployers",
 	})
+}
+
+func TestARoleHasOneEntry(t *testing.T) {
+	t.Parallel()
+	spec := devSpec()
+	admin, one, other := "arn:aws:iam::123456789012:role/admins", "arn:aws:iam::123456789012:role/one/deploy", "arn:aws:iam::123456789012:role/other/deploy"
+	spec.Cluster.AdminRoles, spec.Cluster.DeployRoles = []string{admin}, []string{one, admin, other}
+	if entries := names(deploy(t, spec).of("aws:eks/accessEntry:AccessEntry")); !slices.Equal(entries, []string{
+		"trivet-cluster-admin-admins", "trivet-cluster-deploy-one-deploy", "trivet-cluster-deploy-other-deploy",
+	}) {
+		t.Errorf("the entries are %v", entries)
+	}
 }
 
 func TestTheKubeconfigHoldsNoCredential(t *testing.T) {

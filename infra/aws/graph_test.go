@@ -77,7 +77,7 @@ func TestProductionCannotBeDeletedByMistake(t *testing.T) {
 		"aws:rds/cluster:Cluster", "aws:elasticache/replicationGroup:ReplicationGroup", "aws:mq/broker:Broker",
 	}
 	retained := []string{
-		"aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:eks/cluster:Cluster", "aws:kms/key:Key", "aws:s3/bucketV2:BucketV2",
+		"aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:eks/cluster:Cluster", "aws:ecr/repository:Repository", "aws:kms/key:Key", "aws:s3/bucketV2:BucketV2",
 		"aws:rds/cluster:Cluster", "aws:elasticache/replicationGroup:ReplicationGroup", "aws:mq/broker:Broker",
 		"aws:route53/keySigningKey:KeySigningKey", "aws:route53/hostedZoneDnsSec:HostedZoneDnsSec",
 	}

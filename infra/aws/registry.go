@@ -62,7 +62,7 @@ func (r *Registry) addRepository(ctx *pulumi.Context, name, image string, args R
 			KmsKey:         args.Keys.Registry.Arn,
 		}},
 		ForceDelete: pulumi.Bool(!args.Spec.Production()),
-	}, guarded(args.Spec, r))
+	}, stateful(args.Spec, r)) // a cluster that is kept pulls from it
 	if err != nil {
 		return nil, fmt.Errorf("repository of %s: %w", image, err)
 	}
