@@ -259,6 +259,23 @@ func TestNoticesTellOfThreatsAndFailedBackups(t *testing.T) {
 	})
 }
 
+// TestPublishersWaitForTheRightTo looks at what alarms and subscriptions depend
+// on: RDS refuses a topic whose policy is not there yet.
+func TestPublishersWaitForTheRightTo(t *testing.T) {
+	t.Parallel()
+	made := deploy(t, prodSpec())
+	for _, publisher := range []struct{ kind, name, input string }{
+		{"aws:rds/eventSubscription:EventSubscription", "trivet-observability-database", "snsTopic"},
+		{"aws:budgets/budget:Budget", "trivet-budget", "notifications"},
+		{alarmType, "trivet-observability-edge-errors", "alarmActions"},
+	} {
+		on := made.the(t, publisher.kind, publisher.name).references[publisher.input]
+		if !slices.ContainsFunc(on, func(urn string) bool { return strings.Contains(urn, "TopicPolicy::") }) {
+			t.Errorf("%s %s waits for %v", publisher.kind, publisher.name, on)
+		}
+	}
+}
+
 // TestTopicsTakeNoticesOfThisAccountAlone reads who may publish.
 func TestTopicsTakeNoticesOfThisAccountAlone(t *testing.T) {
 	t.Parallel()

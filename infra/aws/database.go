@@ -90,11 +90,12 @@ func NewDatabase(ctx *pulumi.Context, name string, args DatabaseArgs, opts ...pu
 	}
 
 	cluster, err := rds.NewCluster(ctx, name, &rds.ClusterArgs{
-		ClusterIdentifier: pulumi.String(physicalName(args.Spec)), // its log groups are made before it
-		Engine:            pulumi.String(databaseEngine),
-		EngineVersion:     pulumi.String(spec.Version),
-		DatabaseName:      pulumi.String(databaseName),
-		Port:              pulumi.Int(databasePort),
+		ClusterIdentifier:        pulumi.String(physicalName(args.Spec)), // its log groups are made before it
+		Engine:                   pulumi.String(databaseEngine),
+		EngineVersion:            pulumi.String(spec.Version),
+		AllowMajorVersionUpgrade: pulumi.Bool(true), // by a version in the stack file, which nobody writes by mistake
+		DatabaseName:             pulumi.String(databaseName),
+		Port:                     pulumi.Int(databasePort),
 
 		DbSubnetGroupName:           subnets.Name,
 		VpcSecurityGroupIds:         pulumi.StringArray{group},

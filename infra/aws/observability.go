@@ -136,7 +136,7 @@ func (o *Observability) addTopic(ctx *pulumi.Context, name string, account Accou
 	if err != nil {
 		return pulumi.StringOutput{}, fmt.Errorf("topic of alarms: %w", err)
 	}
-	if _, err := sns.NewTopicPolicy(ctx, name, &sns.TopicPolicyArgs{
+	publish, err := sns.NewTopicPolicy(ctx, name, &sns.TopicPolicyArgs{
 		Arn: topic.Arn,
 		Policy: policyOf(pulumi.StringArray{topic.Arn}, func(values []string) []statement {
 			return []statement{{
@@ -145,7 +145,8 @@ func (o *Observability) addTopic(ctx *pulumi.Context, name string, account Accou
 				Condition: conditions{"StringEquals": {"aws:SourceAccount": {account.ID}}},
 			}}
 		}),
-	}, options...); err != nil {
+	}, options...)
+	if err != nil {
 		return pulumi.StringOutput{}, fmt.Errorf("policy of the topic of alarms: %w", err)
 	}
 	targets := alarmTargets(o.spec)
@@ -162,7 +163,7 @@ func (o *Observability) addTopic(ctx *pulumi.Context, name string, account Accou
 			return pulumi.StringOutput{}, fmt.Errorf("subscription of %s to alarms: %w", who, err)
 		}
 	}
-	return topic.Arn, nil
+	return publish.Arn, nil // so that publishers wait for the right to: RDS refuses a topic that it may not publish to
 }
 
 // alarmTargets are who is told, by name. The owner is told where nobody else is.
