@@ -35,6 +35,7 @@ test: race-compiler budgets ## run the tests of every module with the race detec
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PACKAGES)
 	cd test/sqlcheck && GOWORK=off $(GO) test -count=1 ./...
 	cd tools/images && GOWORK=off $(GO) test -count=1 ./...
+	cd test/kubescore && GOWORK=off $(GO) test -count=1 ./...
 	$(MAKE) test-infra
 
 .PHONY: test-infra
@@ -63,7 +64,8 @@ e2e: ## run the tests on a real cluster: that of KUBECONFIG, or one that is star
 	@mkdir -p bin/e2e
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/e2e/ ./services/api ./services/autoscaler ./test/kubernetes/probe
 	kubeconfig=$$(test/kubernetes/up) && \
-	KUBECONFIG=$$kubeconfig TRIVET_E2E=1 TRIVET_E2E_BIN=$(CURDIR)/bin/e2e $(GO) test -count=1 -timeout 30m -v $(if $(RUN),-run '$(RUN)') ./test/kubernetes
+	KUBECONFIG=$$kubeconfig TRIVET_E2E=1 TRIVET_E2E_BIN=$(CURDIR)/bin/e2e $(GO) test -count=1 -timeout 30m -v $(if $(RUN),-run '$(RUN)') ./test/kubernetes && \
+	KUBECONFIG=$$kubeconfig $(GO) test -count=1 -tags e2e -timeout 30m -v $(if $(RUN),-run '$(RUN)') ./infra/workloads/e2e
 
 # Seeds from 100 on are for developing the policy; those below are for judging it.
 .PHONY: simulate
