@@ -63,6 +63,9 @@ const byteOrderMark = "\ufeff"
 
 func (t *Trace) read(rows *csv.Reader) error {
 	header, err := rows.Read()
+	if errors.Is(err, io.EOF) {
+		return errors.New("line 1: there is no header; the file is empty")
+	}
 	if err != nil {
 		return fmt.Errorf("line 1: the header: %w", err)
 	}
