@@ -18,6 +18,8 @@ const (
 	natType      = "aws:ec2/natGateway:NatGateway"
 	vaultType    = "aws:backup/vault:Vault"
 	planType     = "aws:backup/plan:Plan"
+	featureType  = "aws:guardduty/detectorFeature:DetectorFeature"
+	instanceType = "aws:rds/clusterInstance:ClusterInstance"
 )
 
 // charges are what a resource of each type costs by being there.
@@ -36,10 +38,11 @@ var charges = map[string]func(*estimate, graph.Resource){
 
 	"aws:elasticache/replicationGroup:ReplicationGroup": chargeCache,
 	databaseType: chargeDatabase,
-	"aws:rds/clusterInstance:ClusterInstance": func(e *estimate, r graph.Resource) {
+	instanceType: func(e *estimate, r graph.Resource) {
 		e.fixed(r, "aurora", r.Input("instanceClass").Text(), 1)
 	},
 	"aws:mq/broker:Broker": chargeBroker,
+	featureType:            chargeFeature,
 	vaultType:              func(e *estimate, r graph.Resource) { e.fixed(r, "backup", "aurora", float64(e.BackupGB)) },
 
 	"aws:cloudwatch/metricAlarm:MetricAlarm": func(e *estimate, r graph.Resource) {
@@ -115,6 +118,27 @@ func chargeBroker(e *estimate, r graph.Resource) {
 	}
 	e.fixed(r, "mq", strings.ToLower(r.Input("engineType").Text())+" "+r.Input("hostInstanceType").Text(), nodes)
 }
+
+// chargeFeature counts the processors of databases whose logins are watched.
+// The other features are charged by what they look at.
+func chargeFeature(e *estimate, r graph.Resource) {
+	if r.Input("name").Text() != "RDS_LOGIN_EVENTS" {
+		return
+	}
+	processors := 0
+	for _, instance := range e.graph.Of(instanceType) {
+		class := instance.Input("instanceClass").Text()
+		count, known := processorsOf[class[strings.LastIndex(class, ".")+1:]]
+		if !known {
+			e.unpriced(r.Name + ": unknown processors of " + class)
+		}
+		processors += count
+	}
+	e.fixed(r, "guardduty", "database vCPU", float64(processors))
+}
+
+// processorsOf is how many there are in an instance of a size.
+var processorsOf = map[string]int{"medium": 2, "large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16}
 
 // metricsOf is how many metrics an alarm computes with.
 func metricsOf(alarm graph.Resource) int {

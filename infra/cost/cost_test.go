@@ -55,6 +55,9 @@ func TestWhatRunsIsCharged(t *testing.T) {
 		"a broker":                 {graph.Graph{of("aws:mq/broker:Broker", "b", in{"engineType": "RabbitMQ", "hostInstanceType": "mq.m5.large", "deploymentMode": "SINGLE_INSTANCE"})}, 0.288 * 730},
 		"a broker's cluster":       {graph.Graph{of("aws:mq/broker:Broker", "b", in{"engineType": "RabbitMQ", "hostInstanceType": "mq.m5.large", "deploymentMode": "CLUSTER_MULTI_AZ"})}, 3 * 0.288 * 730},
 		"a vault":                  {graph.Graph{of(vaultType, "v", nil)}, 500 * 0.021},
+		"logins that are watched": {graph.Graph{
+			of(instanceType, "i", in{"instanceClass": "db.r5.large"}), of(featureType, "f", in{"name": "RDS_LOGIN_EVENTS"}), of(featureType, "g", in{"name": "S3_DATA_EVENTS"}),
+		}, 0.29*730 + 2*1},
 		"an alarm of two metrics": {graph.Graph{of("aws:cloudwatch/metricAlarm:MetricAlarm", "a", in{"metricQueries": list{
 			in{"metric": in{"metricName": "a"}}, in{"metric": in{"metricName": "b"}}, in{"expression": "a/b"},
 		}})}, 0.20},

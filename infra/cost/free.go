@@ -68,7 +68,6 @@ var free = []struct{ prefix, reason string }{
 	{"aws:cloudwatch/logResourcePolicy:", bySettings},
 	{"aws:sns/", byCount},
 	{"aws:accessanalyzer/analyzer:", "findings about access from outside are free"},
-	{"aws:guardduty/detectorFeature:", bySettings},
 	{"kubernetes:", byNodes},
 	{"random:", byState},
 	{"tls:", byState},

@@ -46,16 +46,21 @@ const (
 	logLineBytes   = 1000
 	accessLogBytes = 60 // of a request in the balancer's log, compressed
 
-	logGBPerNode     = 5.0  // of pods and the system, in a month
-	metricGBPerNode  = 1.5  // events of Container Insights
-	controlPlaneGB   = 10.0 // logs of the control plane
-	databaseLogGB    = 2.0  // slow statements, and figures of the operating system
-	flowLogGBPerNode = 3.0  // connections, which clients and pools keep open
-	natGBPerGateway  = 20.0 // images and calls of services without an endpoint
-	endpointGB       = 10.0 // through each interface endpoint
-	imagesGB         = 2.0  // the versions that are kept of one service
-	auditEvents      = 2.0  // millions of calls to AWS
-	keyRequests      = 1e6
+	logGBPerNode      = 5.0  // of pods and the system, in a month
+	metricGBPerNode   = 1.5  // events of Container Insights
+	metricsPerCluster = 30.0 // Container Insights, without enhanced observability
+	metricsPerNode    = 10.0
+	metricsPerService = 15.0 // of its pods together
+	controlPlaneGB    = 10.0 // logs of the control plane
+	databaseLogGB     = 2.0  // slow statements, and figures of the operating system
+	flowLogGBPerNode  = 3.0  // connections, which clients and pools keep open
+	natGBPerGateway   = 20.0 // images and calls of services without an endpoint
+	endpointGB        = 10.0 // through each interface endpoint
+	imagesGB          = 2.0  // the versions that are kept of one service
+	auditEvents       = 2.0  // millions of calls to AWS
+	clusterEvents     = 10.0 // millions of calls to the API server
+	bucketEvents      = 1.0  // millions of requests to buckets
+	keyRequests       = 1e6
 )
 
 // addUsage adds what the load costs.
@@ -79,6 +84,8 @@ func (e *estimate) addUsage() {
 	if nodes > 0 {
 		dataBytes := reads*e.answerBytes() + writes*2*e.answerBytes() // a write goes to the database and into the cache
 		e.usage("transfer between zones", "transfer", "between zones", gigabytes(dataBytes)*crossingZones)
+		services := float64(len(e.graph.Of("kubernetes:apps/v1:Deployment")))
+		e.usage("metrics of the cluster", "cloudwatch", "custom metric", metricsPerCluster+nodes*metricsPerNode+services*metricsPerService)
 		e.usage("logs of the cluster", "cloudwatch", "log data", controlPlaneGB+nodes*(logGBPerNode+metricGBPerNode))
 	}
 	if len(e.graph.Of(flowLogType)) > 0 {
@@ -86,15 +93,30 @@ func (e *estimate) addUsage() {
 	}
 	e.usage("NAT data", "vpc", "nat data", float64(len(e.graph.Of(natType)))*natGBPerGateway)
 	e.usage("endpoint data", "endpoint", "data", e.interfaces()*endpointGB)
-	if len(e.graph.Of(detectorType)) > 0 {
-		e.usage("threat detection, flows and names", "guardduty", "logs", nodes*flowLogGBPerNode)
-		e.usage("threat detection, calls to AWS", "guardduty", "events", auditEvents)
-	}
+	e.addThreatDetection(nodes)
 	e.usage("images", "ecr", "storage", float64(len(e.graph.Of(repositoryType)))*imagesGB)
 	if len(e.graph.Of("aws:kms/key:Key")) > 0 {
 		e.usage("key requests", "kms", "requests", keyRequests/1e4)
 	}
 	e.addCopies()
+}
+
+// addThreatDetection adds what GuardDuty looks at. Disks are only looked at,
+// and charged, when there is a finding.
+func (e *estimate) addThreatDetection(nodes float64) {
+	if len(e.graph.Of(detectorType)) == 0 {
+		return
+	}
+	e.usage("threat detection, flows and names", "guardduty", "logs", nodes*flowLogGBPerNode)
+	e.usage("threat detection, calls to AWS", "guardduty", "events", auditEvents)
+	for _, feature := range e.graph.Of(featureType) {
+		switch feature.Input("name").Text() {
+		case "EKS_AUDIT_LOGS":
+			e.usage("threat detection, calls to the cluster", "guardduty", "cluster audit events", clusterEvents)
+		case "S3_DATA_EVENTS":
+			e.usage("threat detection, buckets", "guardduty", "bucket events", bucketEvents)
+		}
+	}
 }
 
 // addRequests adds what clients' requests cost at the edge.

@@ -68,6 +68,7 @@ func TestEveryStackIsMadeRepairedAndDestroyed(t *testing.T) {
 				}
 			}
 			hasParents(t, report.Graph())
+			isRecorded(t, stack, report.Cost)
 			if production(t, stack) {
 				isGuarded(t, report.Graph())
 				for _, violation := range report.Guardrails.Failed {
