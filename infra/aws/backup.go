@@ -54,6 +54,7 @@ func NewBackup(ctx *pulumi.Context, name string, args BackupArgs, opts ...pulumi
 	}
 	b.Vault = vault.Name
 	var away pulumi.StringInput
+	keys := pulumi.StringArray{args.Keys.Data.Arn, args.Keys.Backup.Arn}
 	if args.CopyProvider != nil {
 		elsewhere := args.Account
 		elsewhere.Region = args.Spec.Backup.CopyRegion
@@ -68,7 +69,7 @@ func NewBackup(ctx *pulumi.Context, name string, args BackupArgs, opts ...pulumi
 		if err != nil {
 			return nil, err
 		}
-		away = copies.Arn
+		away, keys = copies.Arn, append(keys, key.Arn)
 	}
 	plan, err := backup.NewPlan(ctx, name, &backup.PlanArgs{
 		Name:  pulumi.String(physicalName(args.Spec)),
@@ -77,7 +78,7 @@ func NewBackup(ctx *pulumi.Context, name string, args BackupArgs, opts ...pulumi
 	if err != nil {
 		return nil, fmt.Errorf("backup plan: %w", err)
 	}
-	if err := addBackupSelections(ctx, name, args, plan, b); err != nil {
+	if err := addBackupSelections(ctx, name, args, plan, keys, b); err != nil {
 		return nil, err
 	}
 	return b, ctx.RegisterResourceOutputs(b, pulumi.Map{

@@ -57,9 +57,10 @@ func backupRule(name, schedule string, days int, vault, away pulumi.StringInput,
 // addBackupSelections says what is backed up: the database, by name, so that no
 // lost tag can leave it out, and the cluster's persistent volumes by the tags
 // that the driver gives them. The cache has snapshots of its own, since AWS
-// Backup does not know it; a broker holds nothing for long.
-func addBackupSelections(ctx *pulumi.Context, name string, args BackupArgs, plan *backup.Plan, parent pulumi.Resource) error {
-	role, rights, err := newBackupRole(ctx, name, args.Account, parent)
+// Backup does not know it; a broker holds nothing for long. Keys are those of
+// what is backed up and of the vaults.
+func addBackupSelections(ctx *pulumi.Context, name string, args BackupArgs, plan *backup.Plan, keys pulumi.StringArray, parent pulumi.Resource) error {
+	role, rights, err := newBackupRole(ctx, name, args.Account, keys, parent)
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func tagged(key, value string) backup.SelectionConditionStringEqualArgs {
 
 // newBackupRole makes the role in which AWS Backup makes recovery points and
 // restores them, and gives its ARN and the rights to wait for.
-func newBackupRole(ctx *pulumi.Context, name string, account Account, parent pulumi.Resource) (pulumi.StringOutput, []pulumi.Resource, error) {
+func newBackupRole(ctx *pulumi.Context, name string, account Account, keys pulumi.StringArray, parent pulumi.Resource) (pulumi.StringOutput, []pulumi.Resource, error) {
 	role, err := iam.NewRole(ctx, name, &iam.RoleArgs{
 		Description: pulumi.String("Makes recovery points and restores them"),
 		AssumeRolePolicy: pulumi.String(policy(statement{
@@ -127,5 +128,28 @@ func newBackupRole(ctx *pulumi.Context, name string, account Account, parent pul
 		}
 		rights = append(rights, attachment)
 	}
-	return role.Arn, rights, nil
+	encrypt, err := iam.NewRolePolicy(ctx, name+"-keys", &iam.RolePolicyArgs{
+		Role:   role.ID(),
+		Policy: policyOf(keys, encryptBackups),
+	}, pulumi.Parent(parent))
+	if err != nil {
+		return pulumi.StringOutput{}, nil, fmt.Errorf("right of backups to the keys: %w", err)
+	}
+	return role.Arn, append(rights, encrypt), nil
+}
+
+// encryptBackups lets backups use keys, and hand them to the services that store
+// snapshots, which do the work.
+func encryptBackups(keys []string) []statement {
+	return []statement{
+		{
+			Sid: "UseKeys", Effect: allow,
+			Action:   []string{"kms:DescribeKey", "kms:Decrypt", "kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"},
+			Resource: keys,
+		},
+		{
+			Sid: "GrantKeys", Effect: allow, Action: []string{"kms:CreateGrant"}, Resource: keys,
+			Condition: conditions{"Bool": {"kms:GrantIsForAWSResource": {"true"}}},
+		},
+	}
 }

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -99,6 +100,23 @@ func TestBackupsCoverDatabaseAndVolumes(t *testing.T) {
 		made.the(t, "aws:backup/regionSettings:RegionSettings", "trivet-backup").want(t, map[string]any{
 			"resourceTypeOptInPreference.Aurora": true, "resourceTypeOptInPreference.EBS": true,
 		})
+	}
+}
+
+// TestBackupsMayUseTheirKeys reads the rights to keys: those of what is backed
+// up, of the vault, and of the copies, and no others.
+func TestBackupsMayUseTheirKeys(t *testing.T) {
+	t.Parallel()
+	const key = "arn:aws:aws:kms/key:Key:"
+	for name, want := range map[string][]string{
+		"prod": {key + "trivet-keys-data", key + "trivet-keys-backup", key + "trivet-backup-copy"},
+		"dev":  {key + "trivet-keys-data", key + "trivet-keys-backup"},
+	} {
+		for _, s := range deploy(t, everySpec()[name]).the(t, "aws:iam/rolePolicy:RolePolicy", "trivet-backup-keys").policy(t, "policy") {
+			if !slices.Equal(s.Resource, want) {
+				t.Errorf("%s: %s is for %v, want %v", name, s.Sid, s.Resource, want)
+			}
+		}
 	}
 }
 
