@@ -1,8 +1,6 @@
 package rehearsal_test
 
 import (
-	"bytes"
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -164,22 +162,5 @@ func TestAProgramThatTheProviderRefusesFails(t *testing.T) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
 			}
 		})
-	}
-}
-
-func TestNoVariableOfTheMachineReachesTheEngine(t *testing.T) {
-	t.Setenv("AWS_ACCESS_KEY_ID", "would-be-used")
-	t.Setenv("KUBECONFIG", "/would/be/used")
-	t.Setenv("PULUMI_BACKEND_URL", "https://would.be.used")
-	var said bytes.Buffer
-	o := small(t, nil)
-	o.Progress = &said
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	if _, err := rehearsal.Run(ctx, o); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(said.String(), "no account is used") {
-		t.Errorf("it does not say that no account is used: %s", said.String())
 	}
 }

@@ -31,7 +31,7 @@ func smallNetwork(ctx *pulumi.Context) error {
 	if other := config.Get(ctx, "small:cidr"); other != "" {
 		cidr = other
 	}
-	vpc, err := ec2.NewVpc(ctx, "vpc", &ec2.VpcArgs{CidrBlock: pulumi.String(cidr)}, pulumi.Parent(&net), pulumi.Protect(config.Get(ctx, "small:cidr") == ""))
+	vpc, err := ec2.NewVpc(ctx, "vpc", &ec2.VpcArgs{CidrBlock: pulumi.String(cidr)}, pulumi.Parent(&net), pulumi.Protect(true))
 	if err != nil {
 		return err
 	}

@@ -79,6 +79,10 @@ func Upgrade(ctx context.Context, o Options, recording []byte) ([]Change, error)
 	if err := s.stack.Import(ctx, state); err != nil {
 		return nil, shortened(err)
 	}
+	// Protection would end the plan at the first loss, and not show the others.
+	if _, err := s.unprotect(ctx, r.workspace, 0); err != nil {
+		return nil, err
+	}
 	preview, err := s.preview(ctx, "upgrade")
 	return preview.changes, err
 }
@@ -140,7 +144,7 @@ func Documented(dir string) ([]string, error) {
 	}
 	var urns []string
 	for _, page := range pages {
-		text, err := os.ReadFile(page) //nolint:gosec // found by the pattern above
+		text, err := os.ReadFile(page)
 		if err != nil {
 			return nil, err
 		}

@@ -44,12 +44,12 @@ func newWorkspace(dir, root string, command *command, plugins *standin.Plugins) 
 		command: command, plugins: plugins,
 	}
 	var p project
-	settings, err := os.ReadFile(filepath.Join(root, "Pulumi.yaml")) //nolint:gosec // the project that was asked for
+	settings, err := os.ReadFile(filepath.Join(root, "Pulumi.yaml"))
 	if err != nil {
 		return nil, err
 	}
 	if err := yaml.Unmarshal(settings, &p); err != nil {
-		return nil, fmt.Errorf("Pulumi.yaml: %w", err)
+		return nil, fmt.Errorf("read Pulumi.yaml: %w", err)
 	}
 	w.configs = filepath.Join(w.dir, p.StackConfigDir)
 	for _, d := range []string{filepath.Join(w.dir, p.Main), w.configs, w.home, w.backend} {
@@ -57,7 +57,7 @@ func newWorkspace(dir, root string, command *command, plugins *standin.Plugins) 
 			return nil, err
 		}
 	}
-	if err := os.WriteFile(filepath.Join(w.dir, "Pulumi.yaml"), settings, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(w.dir, "Pulumi.yaml"), settings, 0o600); err != nil { //nolint:gosec // into a temporary directory
 		return nil, err
 	}
 	files, err := filepath.Glob(filepath.Join(root, p.StackConfigDir, "Pulumi.*.yaml"))
@@ -65,7 +65,7 @@ func newWorkspace(dir, root string, command *command, plugins *standin.Plugins) 
 		return nil, err
 	}
 	for _, file := range files {
-		content, err := os.ReadFile(file) //nolint:gosec // found by the pattern above
+		content, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
@@ -73,7 +73,7 @@ func newWorkspace(dir, root string, command *command, plugins *standin.Plugins) 
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		if err := os.WriteFile(filepath.Join(w.configs, filepath.Base(file)), opened, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(w.configs, filepath.Base(file)), opened, 0o600); err != nil { //nolint:gosec // into a temporary directory
 			return nil, err
 		}
 	}

@@ -52,7 +52,7 @@ func dial(t *testing.T, port string) pulumirpc.ResourceProviderClient {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { connection.Close() })
+	t.Cleanup(func() { _ = connection.Close() })
 	return pulumirpc.NewResourceProviderClient(connection)
 }
 

@@ -215,12 +215,12 @@ func (t templates) invent(name string, typ schema.Type) resource.PropertyValue {
 }
 
 func (t templates) inventText(name string) string {
-	switch {
-	case name == "id":
+	switch name {
+	case "id":
 		return t.object.ID
-	case name == "region":
+	case "region":
 		return t.object.Region
-	case name == "arn":
+	case "arn":
 		return t.text("arn:{partition}:" + t.service() + ":{region}:{account}:" + strings.ToLower(t.typeName()) + "/{id}")
 	}
 	return t.object.Name + "-" + strings.ToLower(name[strings.LastIndex(name, ".")+1:]) + "-" + t.random(name)[:8]

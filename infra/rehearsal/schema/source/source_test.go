@@ -48,7 +48,7 @@ func TestSchemasAreThoseOfTheSDKs(t *testing.T) {
 func TestSchemasHaveEveryPackageThatIsImported(t *testing.T) {
 	t.Parallel()
 	files := token.NewFileSet()
-	err := filepath.WalkDir("../../..", func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir("../../..", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".go" {
 			return err
 		}

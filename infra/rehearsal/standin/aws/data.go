@@ -34,7 +34,7 @@ var data = map[string]standin.Kind{
 			"endpoint": "{name}.cluster-{hex:12}.{region}.rds.{suffix}", "readerEndpoint": "{name}.cluster-ro-{hex:12}.{region}.rds.{suffix}",
 			"hostedZoneId": "Z{upper:13:zone}", "engineVersionActual": "{.engineVersion}", "port": 5432, "engineVersion": "16.6",
 			"availabilityZones": []any{"{region}a", "{region}b", "{region}c"}, "caCertificateIdentifier": "rds-ca-rsa2048-g1",
-			"masterUserSecrets": []any{map[string]any{
+			"masterUserSecrets": []any{map[string]any{ //nolint:gosec // where a secret would be, which is none
 				"kmsKeyId": "{.masterUserSecretKmsKeyId}", "secretStatus": "active",
 				"secretArn": "arn:{partition}:secretsmanager:{region}:{account}:secret:rds!cluster-{uuid}-{hex:6}",
 			}},

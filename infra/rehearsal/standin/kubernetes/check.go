@@ -126,7 +126,8 @@ var fixed = map[string][]string{
 func (s *session) Replaces(r standin.Resource, path string) bool {
 	_, kind := groupVersionOf(r.Type)
 	paths := []string{"apiVersion", "kind", "metadata.name", "metadata.namespace"}
-	if !(kind == "ConfigMap" && s.mutableConfigMaps) && !(kind == "Secret" && s.mutableSecrets) {
+	mutable := kind == "ConfigMap" && s.mutableConfigMaps || kind == "Secret" && s.mutableSecrets
+	if !mutable {
 		paths = append(paths, fixed[kind]...)
 	}
 	return slices.ContainsFunc(paths, func(fixed string) bool {
