@@ -26,7 +26,7 @@ var databaseRules = []Rule{
 		Reason: "a client that forgets TLS would send values and tokens as they are",
 		IDs:    []string{"CKV2_AWS_69", "RDS.38"},
 		Fix:    "set parameter rds.force_ssl of the cluster's parameter group to 1",
-		Check:  each([]string{parametersType}, parameter("rds.force_ssl", "1")),
+		Check:  uses(databaseType, "dbClusterParameterGroupName", parametersType, parameter("rds.force_ssl", "1")),
 	},
 	{
 		Name:   "database-encrypted",
@@ -86,7 +86,8 @@ var databaseRules = []Rule{
 		Reason: "slow and failed statements would leave no trace",
 		IDs:    []string{"CKV2_AWS_27"},
 		Fix:    "set parameter log_min_duration_statement of the cluster's parameter group",
-		Check:  each([]string{parametersType}, either(parameterSet("log_min_duration_statement"), parameterSet("log_statement"))),
+		Check: uses(databaseType, "dbClusterParameterGroupName", parametersType,
+			either(parameterSet("log_min_duration_statement"), parameterSet("log_statement"))),
 	},
 	{
 		Name:   "database-logs-exported",

@@ -104,7 +104,7 @@ func goodData() graph.Graph {
 			"skipFinalSnapshot": false, "finalSnapshotIdentifier": graph.Unknown{}, "deletionProtection": true,
 			"iamDatabaseAuthenticationEnabled": true, "manageMasterUserPassword": true,
 			"enabledCloudwatchLogsExports": list{"postgresql"},
-		}),
+		}, "dbClusterParameterGroupName=parameters"),
 		made(instanceType, "database-1", with(instance, "availabilityZone", "us-east-1a"), "clusterIdentifier=database"),
 		made(instanceType, "database-2", with(instance, "availabilityZone", "us-east-1b"), "clusterIdentifier=database"),
 		made(brokerType, "broker", in{

@@ -129,12 +129,27 @@ func shown(v graph.Value) string {
 // companion wants, for every resource of a type, one of another type that
 // refers to it by an input and passes the tests.
 func companion(of, kind, by string, tests ...Test) Condition {
+	return beside(of, kind, tests, func(r, other graph.Resource) bool { return other.RefersTo(r, by) })
+}
+
+// uses wants every resource of a type to refer by an input to one of another
+// type that passes the tests.
+func uses(of, by, kind string, tests ...Test) Condition {
+	return beside(of, kind, tests, func(r, other graph.Resource) bool { return r.RefersTo(other, by) })
+}
+
+// beside wants, for every resource of a type, one of another type that belongs
+// to it and passes the tests.
+func beside(of, kind string, tests []Test, belongs func(r, other graph.Resource) bool) Condition {
 	passes := all(tests...)
 	return whole(func(g graph.Graph) []Finding {
 		var findings []Finding
 		for _, r := range g.Of(of) {
 			detail := "there is no " + short(kind) + " for it"
-			for _, other := range g.Referring(kind, by, r) {
+			for _, other := range g.Of(kind) {
+				if !belongs(r, other) {
+					continue
+				}
 				if detail = passes(other); detail == "" {
 					break
 				}
