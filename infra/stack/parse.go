@@ -15,7 +15,6 @@ import (
 // everything that is wrong.
 func Parse(values map[string]string, stack string) (Config, error) {
 	var wrong problems
-	checkName(stack, &wrong)
 	document := make(map[string]any, len(values))
 	for name, text := range values {
 		document[name] = value(text)

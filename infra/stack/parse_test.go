@@ -276,7 +276,11 @@ func TestStackNamesThatDoNotFitAreRefused(t *testing.T) {
 // Who deploys workloads alone says nothing about the cloud.
 func TestLayerWorkloadsNeedsNoCloud(t *testing.T) {
 	t.Parallel()
-	cfg := parse(t, with(production(), "layer", "workloads", "cloudStack", "organization/trivet/prod-cloud", "domain", "", "cluster", "", "edge", ""))
+	settings := with(production(), "layer", "workloads", "cloudStack", "organization/trivet/prod-cloud", "domain", "", "cluster", "", "edge", "")
+	cfg, err := stack.Parse(settings, "a-name-that-names-nothing-in-the-cloud")
+	if err != nil {
+		t.Fatal(err)
+	}
 	if cfg.CloudStack != "organization/trivet/prod-cloud" || !cfg.Layer.HasWorkloads() || cfg.Layer.HasCloud() {
 		t.Errorf("%+v", cfg)
 	}

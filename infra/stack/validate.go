@@ -15,6 +15,7 @@ import (
 // validate adds everything that is wrong with a configuration: each setting by
 // itself, settings that do not go together, and what production does not allow.
 func validate(cfg Config, wrong *problems) {
+	checkName(cfg.Spec.Stack, cfg.Layer, wrong)
 	checkLimits(cfg, wrong)
 	checkTags(cfg.Spec.Tags, wrong)
 	checkServices(cfg, wrong)
@@ -44,14 +45,15 @@ func validate(cfg Config, wrong *problems) {
 	}
 }
 
-// MaxName is how many characters a stack's name may have. It is part of the
-// names of everything in the account, of which some take 40 characters.
+// MaxName is how many characters the name of a stack that makes the cloud may
+// have. It is part of the names of everything in the account, of which some
+// take 40 characters.
 const MaxName = 20
 
 var stackName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
-func checkName(name string, wrong *problems) {
-	if len(name) > MaxName || !stackName.MatchString(name) {
+func checkName(name string, layer Layer, wrong *problems) {
+	if layer.HasCloud() && (len(name) > MaxName || !stackName.MatchString(name)) {
 		wrong.add("", "the stack's name is part of names in the cloud: up to %d small letters, digits and hyphens, not %q", MaxName, name)
 	}
 }
