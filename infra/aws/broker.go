@@ -96,7 +96,9 @@ func NewBroker(ctx *pulumi.Context, name string, args BrokerArgs, opts ...pulumi
 			UseAwsOwnedKey: pulumi.Bool(false),
 			KmsKeyId:       args.Keys.Data.Arn,
 		},
-		Logs: mq.BrokerLogsArgs{General: pulumi.Bool(true)}, // CKV_AWS_48; RabbitMQ has no audit log there
+		// CKV_AWS_48. RabbitMQ has no audit log there. Amazon MQ makes the log groups,
+		// named after an id that nobody knows before, so that the stack cannot.
+		Logs: mq.BrokerLogsArgs{General: pulumi.Bool(true)},
 		Users: mq.BrokerUserArray{mq.BrokerUserArgs{
 			Username: pulumi.String(brokerUser),
 			Password: login.Password,
