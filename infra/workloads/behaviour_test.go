@@ -180,6 +180,22 @@ func TestEachImageIsPreparedForByJobsOfItsOwn(t *testing.T) {
 	}
 }
 
+// TestARolesPasswordMadeAnewIsSet looks for what makes the engine replace the
+// job: its pods differ when a password does.
+func TestARolesPasswordMadeAnewIsSet(t *testing.T) {
+	t.Parallel()
+	sum := func(on *platform.Platform) string {
+		all := objects(t, run(t, on, workloadstest.Args(platform.Dev, stack.AutoscalingNone), false))
+		return get[*batchv1.Job](t, all, jobs+"trivet-bootstrap").Spec.Template.Annotations["trivet.dev/roles"]
+	}
+	if a, b := sum(passwords(false)), sum(passwords(false)); a == b || a == "" {
+		t.Errorf("two sets of passwords have the sums %q and %q", a, b)
+	}
+	if got := sum(workloadstest.Platform(false)); got != "" {
+		t.Errorf("roles without passwords have the sum %q", got)
+	}
+}
+
 func TestARolloutNeverHasTooFewPods(t *testing.T) {
 	t.Parallel()
 	resources, args := prod(t)

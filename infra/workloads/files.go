@@ -19,7 +19,7 @@ import (
 const (
 	tlsDir    = "/etc/trivet/tls"     // certificate, key and authority
 	vaultDir  = "/etc/trivet/vault"   // secrets of the cloud's vault
-	secretDir = "/etc/trivet/secrets" // secrets of the stack
+	secretDir = "/etc/trivet/secrets" //nolint:gosec // a directory: secrets of the stack
 	rolesDir  = "/etc/trivet/roles"   // passwords of the database's roles
 	rootsDir  = "/etc/trivet/database"
 	rootsFile = rootsDir + "/roots.pem"

@@ -2,6 +2,8 @@ package workloads
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	batchv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/batch/v1"
@@ -108,7 +110,22 @@ func (s *site) newBootstrap(ctx *pulumi.Context, as *corev1.ServiceAccount, befo
 		f.mountSecret("roles", rolesDir, secret)
 		variables = append(variables, setting{"TRIVET_DATABASE_PASSWORDS", pulumi.String(rolesDir)})
 	}
-	return s.newJob(ctx, "bootstrap", variables, f, as, before, parent)
+	return s.newJob(ctx, "bootstrap", s.rolesChecksum(), variables, f, as, before, parent)
+}
+
+// rolesChecksum makes the bootstrap run again when a password has been made
+// anew: a job's pods cannot change, so that the engine replaces it. Passwords are
+// long enough for their sum to tell nothing.
+func (s *site) rolesChecksum() pulumi.StringMap {
+	if !s.passwordLogin() {
+		return nil
+	}
+	var passwords []any
+	for _, service := range slices.Sorted(maps.Keys(s.rolePasswords)) {
+		passwords = append(passwords, s.rolePasswords[service])
+	}
+	sum := pulumi.All(passwords...).ApplyT(func(values []any) string { return generation(fmt.Sprint(values...)) }).(pulumi.StringOutput)
+	return pulumi.StringMap{"trivet.dev/roles": sum}
 }
 
 // newMigration brings the schema up to date.
@@ -124,7 +141,7 @@ func (s *site) newMigration(ctx *pulumi.Context, as *corev1.ServiceAccount, befo
 			return nil, err
 		}
 	}
-	return s.newJob(ctx, migrate, variables, f, as, before, parent)
+	return s.newJob(ctx, migrate, nil, variables, f, as, before, parent)
 }
 
 // Bounds of a job: it tries again for a database that is not there yet, and
@@ -137,7 +154,7 @@ const (
 
 // newJob runs a command of the api's image to its end. The deployment waits for
 // that, and fails with it.
-func (s *site) newJob(ctx *pulumi.Context, command string, variables []setting, f files, as *corev1.ServiceAccount, before []pulumi.Resource, parent pulumi.Resource) (*batchv1.Job, error) {
+func (s *site) newJob(ctx *pulumi.Context, command string, annotations pulumi.StringMap, variables []setting, f files, as *corev1.ServiceAccount, before []pulumi.Resource, parent pulumi.Resource) (*batchv1.Job, error) {
 	name := object(command) + "-" + generation(s.args.Services["api"].Image, string(s.on.Database.Login), userNames())
 	meta := s.meta(migrate, name)
 	job, err := batchv1.NewJob(ctx, s.logical(command), &batchv1.JobArgs{
@@ -146,7 +163,7 @@ func (s *site) newJob(ctx *pulumi.Context, command string, variables []setting, 
 			BackoffLimit:          pulumi.Int(jobAttempts),
 			ActiveDeadlineSeconds: pulumi.Int(jobSeconds),
 			Template: s.template(pod{
-				service: migrate, size: s.jobSize(), args: pulumi.StringArray{pulumi.String(command)},
+				service: migrate, annotations: annotations, size: s.jobSize(), args: pulumi.StringArray{pulumi.String(command)},
 				variables: variables, files: f, restart: "Never", grace: 30,
 			}, as),
 		},

@@ -32,8 +32,6 @@ func (s *site) logical(thing string) string { return s.args.Project + "-" + thin
 // and people know Deployments by it.
 func object(service string) string { return "trivet-" + service }
 
-func (s *site) production() bool { return s.args.Tier == platform.Prod }
-
 // runs tells whether a service is part of this deployment.
 func (s *site) runs(service string) bool {
 	return service != "autoscaler" || s.args.Autoscaling == stack.AutoscalingTrivet

@@ -65,10 +65,10 @@ func awsTarget(u *url.URL) (string, error) {
 
 // Variables by which a container finds the credentials of its identity, as
 // every SDK of AWS reads them.
-const (
+const ( //nolint:gosec // these are names
 	credentialsURI      = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 	credentialsPath     = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
-	credentialsToken    = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE" //nolint:gosec // the name of a variable
+	credentialsToken    = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 	credentialsPathHost = "http://169.254.170.2"
 )
 

@@ -102,7 +102,7 @@ func databaseRoles(cfg config.Backends, who config.DatabaseRoles) (roles.Roles, 
 	for _, name := range who.All() {
 		role := roles.Role{Name: name, Identity: identityRoles[cfg.DatabaseLogin]}
 		if role.Identity == "" {
-			password, err := os.ReadFile(filepath.Join(who.Passwords, name)) //nolint:gosec // the operator names the directory
+			password, err := os.ReadFile(filepath.Join(who.Passwords, name))
 			if err != nil {
 				return roles.Roles{}, &config.Error{Name: "TRIVET_DATABASE_PASSWORDS", Problem: "each role that logs in with a password needs a file there: " + err.Error()}
 			}

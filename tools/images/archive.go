@@ -31,7 +31,7 @@ func writeArchive(path string, image v1.Image, name string) (err error) {
 	if err := at.AppendImage(image, layout.WithAnnotations(map[string]string{"io.containerd.image.name": "trivet.local/" + name})); err != nil {
 		return fmt.Errorf("write the layout: %w", err)
 	}
-	archive, err := os.Create(path) //nolint:gosec // the operator names it
+	archive, err := os.Create(path)
 	if err != nil {
 		return err
 	}

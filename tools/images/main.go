@@ -112,7 +112,7 @@ func (b build) compile(ctx context.Context, service string, platform *v1.Platfor
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, errors.Join(err, errors.New(strings.TrimSpace(string(out))))
 	}
-	return os.ReadFile(path) //nolint:gosec // just written
+	return os.ReadFile(path)
 }
 
 // pushImage sends an image to the registry under its version. A repository whose
