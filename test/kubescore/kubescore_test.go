@@ -40,7 +40,7 @@ func judge(t *testing.T, path string) *scorecard.Scorecard {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer opened.Close()
+	defer func() { _ = opened.Close() }()
 	p, err := parser.New(&parser.Config{})
 	if err != nil {
 		t.Fatal(err)
