@@ -213,13 +213,13 @@ func (c *cluster) pods(deployment string) []string {
 	return names
 }
 
-// leader is who holds the Lease, and since which change of hands.
-func (c *cluster) leader() (identity string, transitions int32) {
+// leader is who holds the Lease: the name of a pod, and a process id.
+func (c *cluster) leader() string {
 	lease, err := c.client.CoordinationV1().Leases(c.namespace).Get(c.t.Context(), autoscaler, metav1.GetOptions{})
-	if err != nil || lease.Spec.HolderIdentity == nil || lease.Spec.LeaseTransitions == nil {
-		return "", 0
+	if err != nil || lease.Spec.HolderIdentity == nil {
+		return ""
 	}
-	return *lease.Spec.HolderIdentity, *lease.Spec.LeaseTransitions
+	return *lease.Spec.HolderIdentity
 }
 
 // decision is what the tests read of a record of /decisions.
