@@ -65,7 +65,8 @@ e2e: ## run the tests on a real cluster: that of KUBECONFIG, or one that is star
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/e2e/ ./services/api ./services/autoscaler ./test/kubernetes/probe
 	kubeconfig=$$(test/kubernetes/up) && \
 	KUBECONFIG=$$kubeconfig TRIVET_E2E=1 TRIVET_E2E_BIN=$(CURDIR)/bin/e2e $(GO) test -count=1 -timeout 30m -v $(if $(RUN),-run '$(RUN)') ./test/kubernetes && \
-	KUBECONFIG=$$kubeconfig $(GO) test -count=1 -tags e2e -timeout 30m -v $(if $(RUN),-run '$(RUN)') ./infra/workloads/e2e
+	KUBECONFIG=$$kubeconfig $(GO) test -count=1 -tags e2e -timeout 30m -v $(if $(RUN),-run '$(RUN)') ./infra/workloads/e2e && \
+	KUBECONFIG=$$kubeconfig $(GO) test -count=1 -tags e2e -timeout 30m -v -run '$(or $(RUN),OnACluster)' ./infra/rehearsal
 
 # Seeds from 100 on are for developing the policy; those below are for judging it.
 .PHONY: simulate

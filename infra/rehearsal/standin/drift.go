@@ -67,6 +67,9 @@ func (c *Cloud) Plant(d Drift) (resource.URN, error) {
 	return "", fmt.Errorf("drift: there is no object %s#%d", d.Type, d.Nth)
 }
 
+// ErrNoTags says that there is nothing to plant a changed tag on.
+var ErrNoTags = errors.New("drift: no object has tags or labels")
+
 // PlantTag changes a tag by hand, on the first object of a stack that has any,
 // and tells which resource it was; with labels, those of Kubernetes are tags
 // too. It is the drift that is planted when nobody asks for another.
@@ -87,5 +90,5 @@ func (c *Cloud) PlantTag(stack string, labels bool) (resource.URN, error) {
 			return o.URN, c.Replace(o)
 		}
 	}
-	return "", errors.New("drift: no object has tags or labels")
+	return "", ErrNoTags
 }
