@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -31,8 +32,9 @@ import (
 	"github.com/trivetkv/trivet/infra/workloads/workloadstest"
 )
 
-// nodePort is where every node answers the API.
-const nodePort = 31843
+// nodePort is where every node answers the API: by chance, so that two
+// installations can be on one cluster.
+var nodePort = 30000 + 2*mathrand.N(1300)
 
 // installation is the workloads on the cluster.
 type installation struct {
