@@ -19,12 +19,12 @@ func (t *terminal) startInfrastructure(ctx context.Context, program string, args
 	}
 	binary := filepath.Join(root, "bin", "infra-"+program)
 	fmt.Fprintf(t.err, "building infra/cmd/%s; the first time takes some minutes\n", program)
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./infra/cmd/"+program) //nolint:gosec // a program of the checkout
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./infra/cmd/"+program)
 	build.Dir, build.Env, build.Stdout, build.Stderr = root, t.environ, t.err, t.err
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build infra/cmd/%s: %w", program, err)
 	}
-	run := exec.CommandContext(ctx, binary, append([]string{"-root", root}, args...)...) //nolint:gosec // which was just built
+	run := exec.CommandContext(ctx, binary, append([]string{"-root", root}, args...)...)
 	run.Env, run.Stdin, run.Stdout, run.Stderr = t.environ, t.in, t.out, t.err
 	// Interrupted at the terminal, the program is too: it cleans up behind itself.
 	run.Cancel = func() error { return run.Process.Signal(os.Interrupt) }
