@@ -76,7 +76,7 @@ node, as they are and as they are advised.`,
 
 // price works out what the pods cost on the nodes of a table.
 func price(report *advise.Report, file, region string) (*advisedPrices, error) {
-	table, err := os.Open(file) //nolint:gosec // the caller names it
+	table, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}

@@ -160,7 +160,7 @@ func (f *simulateFlags) complete() (*simulator.Plan, error) {
 }
 
 func readTrace(path, name string) (*simulator.Trace, error) {
-	file, err := os.Open(path) //nolint:gosec // the caller names it
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
