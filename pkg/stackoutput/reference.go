@@ -45,8 +45,8 @@ func Reference() string {
 
 What ` + "`pulumi up`" + ` prints at its end, and ` + "`trivet status`" + ` shows in a form for people:
 
-` + "```console" + `
-$ trivet status -s prod-aws
+` + "```sh" + `
+trivet status -s prod-aws
 ` + "```" + `
 
 Programs read ` + "`pulumi stack output --json`" + `. The outputs are a contract with a version: names and meanings stay as they are within
