@@ -31,6 +31,10 @@ type ChangeQuery struct {
 	After  Position
 	Limit  int
 	Values bool
+
+	// Following asks only for what has a position already, for those who go on
+	// asking: an acknowledged change may come with a later page.
+	Following bool
 }
 
 // ChangePage holds changes in the order of their positions.

@@ -61,8 +61,9 @@ type API interface {
 type Store interface {
 	API
 
-	// Changes reads the namespace's change log. It answers position_expired
-	// when q.After is below what retention has removed.
+	// Changes reads the namespace's change log: everything that was acknowledged
+	// before the call, unless q.Following says otherwise. It answers
+	// position_expired when q.After is below what retention has removed.
 	Changes(ctx context.Context, ns string, q ChangeQuery) (ChangePage, error)
 
 	// Await returns once the namespace may have a change after the position.

@@ -16,7 +16,7 @@ const (
 
 // Changes implements [kv.Store].
 func (s *Store) Changes(ctx context.Context, ns string, q kv.ChangeQuery) (kv.ChangePage, error) {
-	head, err := s.upToDate(ctx)
+	head, err := s.headFor(ctx, q)
 	if err != nil {
 		return kv.ChangePage{}, err
 	}
@@ -29,6 +29,19 @@ func (s *Store) Changes(ctx context.Context, ns string, q kv.ChangeQuery) (kv.Ch
 		return err
 	})
 	return page, err
+}
+
+// headFor gives the head up to which a query reads. A follower who knows a
+// position behind it has seen a pass that a crash has undone: it is made again.
+func (s *Store) headFor(ctx context.Context, q kv.ChangeQuery) (kv.Position, error) {
+	if !q.Following {
+		return s.upToDate(ctx)
+	}
+	head, err := s.head(ctx)
+	if err != nil || head.position >= q.After {
+		return head.position, err
+	}
+	return s.upToDate(ctx)
 }
 
 // logRow is one change as the log has it.

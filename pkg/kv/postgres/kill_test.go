@@ -16,7 +16,8 @@ import (
 )
 
 // TestKill kills the server again and again under load. No acknowledged write
-// is lost, none is made twice, and the change log has each once and in order.
+// is lost, none is made twice, and the change log has each once and in order, at
+// the position where a watcher has seen it.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	server := testserver.NewPostgres(t)
@@ -60,6 +61,8 @@ func TestKill(t *testing.T) {
 			}
 		})
 	}
+	watched := map[kv.Position]kv.Version{}
+	wg.Go(func() { watch(t, s, &stop, watched) })
 	for range rounds {
 		for range 150 {
 			<-progress
@@ -83,7 +86,10 @@ func TestKill(t *testing.T) {
 			t.Errorf("writer %d: version %d, %v; %d was acknowledged", w, e.Version, err, last[w])
 		}
 	}
-	t.Logf("%d commits were tried again", int(s.Retries()))
+	t.Logf("%d commits were tried again, %d changes were watched", int(s.Retries()), len(watched))
+	if len(watched) == 0 {
+		t.Error("no change was watched")
+	}
 	logged, versions := map[string]int{}, map[string]kv.Version{}
 	for q := (kv.ChangeQuery{Limit: 1000}); ; {
 		page, err := s.Changes(t.Context(), space, q)
@@ -93,6 +99,9 @@ func TestKill(t *testing.T) {
 		for i, c := range page.Changes {
 			if c.Position != q.After+kv.Position(i)+1 || c.Version <= versions[c.Key] {
 				t.Fatalf("change %+v after version %d", c, versions[c.Key])
+			}
+			if seen, ok := watched[c.Position]; ok && seen != c.Version {
+				t.Fatalf("version %d is at the position where version %d was seen", c.Version, seen)
 			}
 			versions[c.Key] = c.Version
 			logged[c.Key]++
@@ -105,6 +114,26 @@ func TestKill(t *testing.T) {
 		if n := logged[fmt.Sprintf("counter %d", w)]; n != acknowledged[w] {
 			t.Errorf("writer %d: %d changes of %d increments", w, n, acknowledged[w])
 		}
+	}
+}
+
+// watch follows the log as watch streams do, and takes down what it sees.
+func watch(t *testing.T, s *postgres.Store, stop *atomic.Bool, seen map[kv.Position]kv.Version) {
+	t.Helper()
+	after := kv.Position(0)
+	for !stop.Load() {
+		page, err := s.Changes(t.Context(), space, kv.ChangeQuery{After: after, Limit: 1000, Following: true})
+		if kv.CodeOf(err) == kv.CodeInvalidArgument {
+			t.Errorf("position %d was given out and is not known any more", after)
+			return
+		}
+		if err != nil {
+			continue // the server is away
+		}
+		for _, c := range page.Changes {
+			seen[c.Position] = c.Version
+		}
+		after = page.Next
 	}
 }
 

@@ -170,10 +170,15 @@ func (q *sequencer) passes() {
 	}
 }
 
-// pass gives positions to everything that is committed. Commits are taken in
-// the order of numbers that they drew when they had all their locks: of two that
-// wrote one key, or of which the second saw the first, the first has the lower
-// one, and when a pass sees the second it sees the first.
+// pass gives positions to everything that is committed, and does not wait until
+// the positions are on disk: what they were given to is, and a pass that a crash
+// has undone is made again over the same commits in the same order. None can
+// come between them, since a commit that is on disk has every earlier pass on
+// disk with it.
+//
+// Commits are taken in the order of numbers that they drew when they had all
+// their locks: of two that wrote one key, or of which the second saw the first,
+// the first has the lower one, and when a pass sees the second it sees the first.
 func (q *sequencer) pass(ctx context.Context) (kv.Position, error) {
 	conn, err := q.store.pool.Acquire(ctx)
 	if err != nil {
@@ -185,6 +190,7 @@ func (q *sequencer) pass(ctx context.Context) (kv.Position, error) {
 		var taken int64
 		batch := &pgx.Batch{}
 		batch.Queue(sqlBegin)
+		batch.Queue(sqlCommitLazily)
 		batch.Queue(sqlLockStore)
 		batch.Queue(sqlSequence, maxSequenced, micros(kv.DefaultRetention)).QueryRow(func(row pgx.Row) error {
 			return row.Scan(&head, &taken)
@@ -213,15 +219,19 @@ func rollback(ctx context.Context, conn *pgx.Conn) error {
 // upToDate gives the head of the change log once all that is committed has a
 // position.
 func (s *Store) upToDate(ctx context.Context) (kv.Position, error) {
-	var head logHead
-	err := s.read(ctx, "head", func(ctx context.Context) (err error) {
-		head, err = s.sequencer.readHead(ctx)
-		return err
-	})
+	head, err := s.head(ctx)
 	if err != nil || head.lag < 0 {
 		return head.position, err
 	}
 	return s.sequencer.catchUp(ctx)
+}
+
+func (s *Store) head(ctx context.Context) (head logHead, err error) {
+	err = s.read(ctx, "head", func(ctx context.Context) (err error) {
+		head, err = s.sequencer.readHead(ctx)
+		return err
+	})
+	return head, err
 }
 
 // Head implements [kv.Store].

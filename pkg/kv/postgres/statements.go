@@ -57,6 +57,7 @@ var (
 	sqlNamespaceNames = statement("namespace_names")
 
 	sqlHead              = statement("head")
+	sqlCommitLazily      = statement("commit_lazily")
 	sqlLockStore         = statement("lock_store")
 	sqlSequence          = statement("sequence")
 	sqlChangedNamespaces = statement("changed_namespaces")

@@ -79,7 +79,7 @@ func (t *tailer) run(ctx context.Context) {
 func (t *tailer) follow(ctx context.Context) error {
 	for {
 		after := kv.Position(t.position.Load())
-		q := kv.ChangeQuery{After: after, Limit: t.hub.opts.FeedEvents, Values: t.wantsValues()}
+		q := kv.ChangeQuery{After: after, Limit: t.hub.opts.FeedEvents, Values: t.wantsValues(), Following: true}
 		page, err := t.hub.read(ctx, t.namespace, q)
 		if err != nil {
 			return err
