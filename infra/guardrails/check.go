@@ -83,6 +83,12 @@ func violationOf(rule Rule, finding Finding) Violation {
 // OK tells whether nothing is broken and every waiver holds.
 func (r Report) OK() bool { return len(r.Failed) == 0 && len(r.Errors) == 0 }
 
+// Stops tells whether what is wrong stops a stack of a tier: everything does in
+// production, and a waiver that does not hold does everywhere.
+func (r Report) Stops(tier platform.Tier) bool {
+	return len(r.Errors) > 0 || tier == platform.Prod && !r.OK()
+}
+
 // String lists what is broken, and is empty when nothing is.
 func (r Report) String() string {
 	var text strings.Builder

@@ -23,7 +23,7 @@ var namespaceRules = []Rule{
 		Name:   "namespaces-restricted",
 		Reason: "nothing would stop a pod with more rights from being put beside the services",
 		IDs:    []string{"EKS BPG security/pods"},
-		Fix:    "kubectl label namespace trivet pod-security.kubernetes.io/enforce=restricted",
+		Fix:    "kubectl label --overwrite namespace trivet pod-security.kubernetes.io/enforce=restricted",
 		Check:  each([]string{namespaceType}, enforcesRestricted),
 	},
 	{

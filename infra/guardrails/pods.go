@@ -36,7 +36,7 @@ var podRules = []Rule{
 			"CKV_K8S_20", "CKV_K8S_23", "CKV_K8S_31", "CKV_K8S_37", "CKV_K8S_40",
 			"kube-linter run-as-non-root", "kube-linter privilege-escalation-container", "kube-linter drop-net-raw-capability",
 		},
-		Fix:   "kubectl label --dry-run=server namespace trivet pod-security.kubernetes.io/enforce=restricted names each field",
+		Fix:   "set the fields that are named; kubectl label --dry-run=server --overwrite namespace trivet pod-security.kubernetes.io/enforce=restricted",
 		Check: each(podTypes, restricted),
 	},
 	{

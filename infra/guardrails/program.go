@@ -52,9 +52,9 @@ func (g *Guard) refuse(r graph.Resource) error {
 }
 
 // Finish judges the stack as a whole, once every resource has been seen: in a
-// preview before anything is made. What is wrong fails a production stack and
-// is a warning elsewhere. The output is the [Report]; it has to be exported,
-// or the program would not wait for it.
+// preview before anything is made. What stops the stack fails the program, and
+// anything else that is wrong is a warning. The output is a summary of the
+// [Report]; it has to be exported, or the program would not wait for it.
 func (g *Guard) Finish(ctx *pulumi.Context) pulumi.Output {
 	return g.recorder.Then(ctx, func(resources graph.Graph) (any, error) {
 		report := Check(resources, g.tier, g.waivers, g.now)
@@ -66,7 +66,7 @@ func (g *Guard) Finish(ctx *pulumi.Context) pulumi.Output {
 		switch {
 		case report.OK():
 			return report.summary(), nil
-		case g.tier == platform.Prod:
+		case report.Stops(g.tier):
 			return nil, fmt.Errorf("guardrails stop this stack:\n%s", report)
 		default:
 			return report.summary(), ctx.Log.Warn("guardrails would stop this stack in production:\n"+report.String(), nil)

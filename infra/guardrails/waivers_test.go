@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/trivetkv/trivet/infra/graph"
+	"github.com/trivetkv/trivet/infra/platform"
 	"github.com/trivetkv/trivet/infra/stack"
 )
 
@@ -91,6 +92,27 @@ func TestOnlyWhatIsThereIsJudged(t *testing.T) {
 	}
 	if report := Check(nil, "prod", nil, today); !report.OK() {
 		t.Errorf("nothing at all breaks\n%s", report)
+	}
+}
+
+func TestWhatStopsAStack(t *testing.T) {
+	t.Parallel()
+	ended := stack.Waiver{Rule: "database-private", Resource: "database-*", Reason: "r", Expires: "2026-11-22"}
+	for _, c := range []struct {
+		name    string
+		graph   graph.Graph
+		waivers []stack.Waiver
+		tier    platform.Tier
+		stops   bool
+	}{
+		{"nothing, where nothing is wrong", good(), nil, platform.Prod, false},
+		{"a broken rule, in production", publicDatabase(t), nil, platform.Prod, true},
+		{"a broken rule is a warning elsewhere", publicDatabase(t), nil, platform.Dev, false},
+		{"a waiver that has ended, everywhere", good(), []stack.Waiver{ended}, platform.Dev, true},
+	} {
+		if got := Check(c.graph, c.tier, c.waivers, today).Stops(c.tier); got != c.stops {
+			t.Errorf("%s: %v", c.name, got)
+		}
 	}
 }
 
