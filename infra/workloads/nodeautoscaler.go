@@ -108,7 +108,7 @@ func (s *site) newClusterRole(ctx *pulumi.Context, as *corev1.ServiceAccount, pa
 func (s *site) nodeAutoscalerPod() pod {
 	return pod{
 		service: nodeAutoscaler, token: true, size: s.args.Services[nodeAutoscaler],
-		command: []string{"./cluster-autoscaler"}, args: s.nodeAutoscalerFlags(), grace: 30,
+		command: pulumi.StringArray{pulumi.String("./cluster-autoscaler")}, args: s.nodeAutoscalerFlags(), grace: 30,
 		ports:     corev1.ContainerPortArray{containerPort("health", nodeAutoscalerPort)},
 		startup:   probe{path: "/health-check", period: 2, timeout: 2, failures: 60}.at("HTTP", nodeAutoscalerPort),
 		readiness: probe{path: "/metrics", period: 5, timeout: 5, failures: 2}.at("HTTP", nodeAutoscalerPort),

@@ -23,8 +23,8 @@ type pod struct {
 	annotations pulumi.StringMap
 	token       bool // for Kubernetes' API
 	size        stack.Service
-	command     []string // in place of the image's own
-	args        pulumi.StringArray
+	command     pulumi.StringArrayInput // in place of the image's own
+	args        pulumi.StringArrayInput
 	variables   []setting
 	files       files
 	restart     string // the restart policy; empty: always
@@ -92,7 +92,7 @@ func (s *site) container(p pod) *corev1.ContainerArgs {
 		Name:            pulumi.String(p.service),
 		Image:           s.image(p.service),
 		ImagePullPolicy: pulumi.String("IfNotPresent"),
-		Command:         pulumi.ToStringArray(p.command),
+		Command:         p.command,
 		Args:            p.args,
 		Env:             variables,
 		Ports:           p.ports,
