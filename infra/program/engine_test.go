@@ -96,7 +96,7 @@ const digest = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b
 func settings(changes map[string]string) map[string]string {
 	all := map[string]string{
 		"tier": "prod", "domain": "kv.example.com", "owner": "platform", "ownerEmail": "platform@example.com", "costCentre": "4711",
-		"cluster": `{"adminRoles":["arn:aws:iam::111122223333:role/deployer"],"nodeAutoscaler":"none"}`,
+		"cluster": `{"runnerInside":true,"adminRoles":["arn:aws:iam::111122223333:role/deployer"],"nodeAutoscaler":"none"}`,
 		"edge":    `{"zoneID":"Z0123456789ABCDEFGHIJ"}`,
 		"services": `{"api":{"image":"` + digest + `"},"consumer":{"image":"` + digest + `"},
 			"autoscaler":{"image":"` + digest + `"}}`,

@@ -73,9 +73,8 @@ func staging() Config {
 		Spec: platform.Spec{
 			Network: platform.Network{Zones: 2, FlowLogs: true},
 			Cluster: platform.Cluster{
-				RunnerInside: true,
-				System:       platform.NodeGroup{InstanceTypes: []string{"t3.medium"}, Min: 2, Max: 3, DiskGB: 30},
-				Workload:     platform.NodeGroup{InstanceTypes: []string{"m5.large"}, Min: 2, Max: 6, DiskGB: 50},
+				System:   platform.NodeGroup{InstanceTypes: []string{"t3.medium"}, Min: 2, Max: 3, DiskGB: 30},
+				Workload: platform.NodeGroup{InstanceTypes: []string{"m5.large"}, Min: 2, Max: 6, DiskGB: 50},
 			},
 			Cache:         platform.Cache{NodeType: "cache.t4g.small", Replicas: 1, SnapshotDays: 3},
 			Database:      platform.Database{InstanceType: "db.t4g.medium", Readers: 1, BackupDays: 7, DeletionProtection: true, StorageGB: 50},
@@ -108,9 +107,8 @@ func prod() Config {
 				PrivateEndpoints: []string{"ecr.api", "ecr.dkr", "sts", "logs", "monitoring", "secretsmanager", "kms", "ec2", "eks-auth", "elasticloadbalancing", "autoscaling"},
 			},
 			Cluster: platform.Cluster{
-				RunnerInside: true,
-				System:       platform.NodeGroup{InstanceTypes: []string{"m5.large"}, Min: 3, Max: 6, DiskGB: 50},
-				Workload:     platform.NodeGroup{InstanceTypes: []string{"m5.xlarge"}, Min: 3, Max: 10, DiskGB: 100},
+				System:   platform.NodeGroup{InstanceTypes: []string{"m5.large"}, Min: 3, Max: 6, DiskGB: 50},
+				Workload: platform.NodeGroup{InstanceTypes: []string{"m5.xlarge"}, Min: 3, Max: 10, DiskGB: 100},
 			},
 			Cache:         platform.Cache{NodeType: "cache.r7g.large", Replicas: 2, SnapshotDays: 14},
 			Database:      platform.Database{InstanceType: "db.r6g.xlarge", Readers: 2, BackupDays: 35, DeletionProtection: true, StorageGB: 200},

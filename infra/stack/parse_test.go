@@ -21,7 +21,7 @@ func production() map[string]string {
 		"owner":      "platform",
 		"ownerEmail": "platform@example.com",
 		"costCentre": "4711",
-		"cluster":    `{"adminRoles":["arn:aws:iam::111122223333:role/deployer"]}`,
+		"cluster":    `{"runnerInside":true,"adminRoles":["arn:aws:iam::111122223333:role/deployer"]}`,
 		"edge":       `{"zoneID":"Z0123456789ABCDEFGHIJ"}`,
 		"services": `{"api":{"image":"` + digest + `"},"consumer":{"image":"` + digest + `"},"autoscaler":{"image":"` + digest + `"},
 			"node-autoscaler":{"image":"registry.example.com/cluster-autoscaler:v1.34.0@` + digest + `"}}`,
@@ -103,7 +103,7 @@ func TestDefaultsAreNotShared(t *testing.T) {
 func TestWrongSettingsAreRefused(t *testing.T) {
 	t.Parallel()
 	const (
-		admin  = `"adminRoles":["arn:aws:iam::111122223333:role/deployer"]`
+		admin  = `"runnerInside":true,"adminRoles":["arn:aws:iam::111122223333:role/deployer"]`
 		zone   = `"zoneID":"Z0123456789ABCDEFGHIJ"`
 		waiver = `"rule":"network-flow-logs","resource":"trivet-vpc","reason":"the logs are kept elsewhere"`
 	)
@@ -188,7 +188,7 @@ func TestWrongSettingsAreRefused(t *testing.T) {
 		"empty values":            {[]string{"load", `{"valueBytes":0}`}, "load.valueBytes", "from 1"},
 
 		// Together.
-		"unreachable endpoint":    {[]string{"cluster", `{"runnerInside":false,` + admin + `}`}, "cluster.runnerInside", "runs outside of its network"},
+		"unreachable endpoint":    {[]string{"cluster", `{"adminRoles":["arn:aws:iam::111122223333:role/deployer"]}`}, "cluster.runnerInside", "runs outside of its network"},
 		"public for nobody":       {[]string{"cluster", `{"publicEndpoint":true,` + admin + `}`}, "cluster.endpointCIDRs", "needs the ranges"},
 		"ranges of a private one": {[]string{"cluster", `{"endpointCIDRs":["203.0.113.0/24"],` + admin + `}`}, "cluster.endpointCIDRs", "they are for a public endpoint"},
 		"workloads on nothing":    {[]string{"layer", "workloads"}, "cloudStack", "it is missing"},
@@ -225,7 +225,9 @@ func TestWrongSettingsAreRefused(t *testing.T) {
 		"no copy elsewhere":         {[]string{"backup", `{"copyRegion":""}`}, "backup.copyRegion", "the loss of its region"},
 		"short backups":             {[]string{"backup", `{"days":7}`}, "backup.days", "14 days or longer"},
 		"unpinned image":            {[]string{"services", services(`{"image":"registry.example.com/trivet/api:v1"}`)}, "services.api.image", "by their digest"},
-		"two replicas":              {[]string{"services", services(`{"image":"` + digest + `","min":2}`)}, "services.api.min", "a replica in each of 3 zones"},
+		"unpinned on another stack's cloud": {[]string{"layer", "workloads", "cloudStack", "organization/trivet/prod-cloud",
+			"services", services(`{"image":"registry.example.com/trivet/api:v1"}`)}, "services.api.image", "by their digest"},
+		"two replicas": {[]string{"services", services(`{"image":"` + digest + `","min":2}`)}, "services.api.min", "a replica in each of 3 zones"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -343,6 +345,6 @@ func TestImagesAreReferredToByDigest(t *testing.T) {
 func TestProcessorsAreToldByTheGeneration(t *testing.T) {
 	t.Parallel()
 	for first, second := range map[string]string{"g5.xlarge": "m5.large", "m7g.large": "im4gn.large", "t4g.medium": "c6gn.xlarge"} {
-		parse(t, with(production(), "cluster", `{"workload":{"instanceTypes":["`+first+`","`+second+`"]},"adminRoles":["arn:aws:iam::111122223333:role/deployer"]}`))
+		parse(t, with(production(), "cluster", `{"workload":{"instanceTypes":["`+first+`","`+second+`"]},"runnerInside":true,"adminRoles":["arn:aws:iam::111122223333:role/deployer"]}`))
 	}
 }

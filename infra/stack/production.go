@@ -20,16 +20,20 @@ const (
 // productionZones lets one zone fail and the other two still agree.
 const productionZones = 3
 
-// checkProduction adds what production does not allow. The guardrails judge
-// the resources that come of it; this says so in the words of the stack file,
-// before there are any.
-func checkProduction(cfg Config, wrong *problems) {
-	spec := cfg.Spec
-	refuse := func(broken bool, setting, format string, args ...any) {
+// refusal gives what adds a problem where production's demands are broken.
+func refusal(wrong *problems) func(broken bool, setting, format string, args ...any) {
+	return func(broken bool, setting, format string, args ...any) {
 		if broken {
 			wrong.add(setting, "production "+format, args...)
 		}
 	}
+}
+
+// checkProduction adds what production does not allow. The guardrails judge
+// the resources that come of it; this says so in the words of the stack file,
+// before there are any.
+func checkProduction(spec platform.Spec, wrong *problems) {
+	refuse := refusal(wrong)
 	network := spec.Network
 	refuse(network.Zones < productionZones, "network.zones", "runs in %d zones, so that it survives the loss of one; this is %d", productionZones, network.Zones)
 	refuse(!network.NATPerZone, "network.natPerZone", "has its own way out in each zone; with one for all, the loss of its zone cuts the others off")
@@ -44,9 +48,14 @@ func checkProduction(cfg Config, wrong *problems) {
 	refuse(spec.Audit.LogDays < minAuditDays, "audit.logDays", "keeps these records for %d days or longer, not %d", minAuditDays, spec.Audit.LogDays)
 	refuse(spec.Edge.AccessLogsDays < minAccessLogDays, "edge.accessLogsDays", "keeps them for %d days or longer, not %d", minAccessLogDays, spec.Edge.AccessLogsDays)
 	refuse(slices.ContainsFunc(spec.Edge.AllowCIDRs, wildcard), "edge.allowCIDRs", "does not allow the whole internet by a list; leave the list out to be public")
+}
 
+// checkProductionServices adds what production does not allow of the services,
+// whichever stack made the cloud that they run on.
+func checkProductionServices(services map[string]Service, wrong *problems) {
+	refuse := refusal(wrong)
 	for _, name := range ServiceNames {
-		service, setting := cfg.Services[name], join("services", name)
+		service, setting := services[name], join("services", name)
 		refuse(service.Image != "" && !service.Pinned(), setting+".image", "runs images by their digest, and %s may be another one tomorrow; add @sha256:…", service.Image)
 		refuse(name != "migrate" && service.Min < productionZones, setting+".min", "has a replica in each of %d zones; this is %d", productionZones, service.Min)
 	}

@@ -20,6 +20,9 @@ func validate(cfg Config, wrong *problems) {
 	checkTags(cfg.Spec.Tags, wrong)
 	checkServices(cfg, wrong)
 	checkWaivers(cfg.Waivers, wrong)
+	if cfg.Spec.Production() {
+		checkProductionServices(cfg.Services, wrong)
+	}
 	if cfg.Layer == LayerWorkloads {
 		// Everything else is the other stack's business.
 		if cfg.CloudStack == "" {
@@ -41,7 +44,7 @@ func validate(cfg Config, wrong *problems) {
 		wrong.add("profile", "lean is a form of production; dev and staging are small as they are")
 	}
 	if cfg.Spec.Production() {
-		checkProduction(cfg, wrong)
+		checkProduction(cfg.Spec, wrong)
 	}
 }
 

@@ -143,5 +143,5 @@ func joinSentences(comment, want string) string {
 	if comment == "" {
 		return want
 	}
-	return comment + ": " + want
+	return comment + "; " + want
 }
