@@ -37,6 +37,7 @@ type Cloud struct {
 	mu      sync.Mutex
 	objects map[objectKey]*Object
 	made    map[resource.URN]int // how often a resource was made
+	told    map[string]bool      // every text of every output
 	faults  []*fault
 }
 
@@ -44,7 +45,7 @@ type objectKey struct{ typ, id string }
 
 // NewCloud gives an empty cloud in which the faults will happen.
 func NewCloud(faults ...Fault) *Cloud {
-	c := &Cloud{objects: map[objectKey]*Object{}, made: map[resource.URN]int{}}
+	c := &Cloud{objects: map[objectKey]*Object{}, made: map[resource.URN]int{}, told: map[string]bool{}}
 	for _, f := range faults {
 		c.faults = append(c.faults, &fault{Fault: f})
 	}
@@ -70,6 +71,12 @@ func (c *Cloud) Add(o *Object) error {
 	}
 	c.objects[key] = o.clone()
 	c.made[o.URN]++
+	c.told[o.ID] = true
+	for key, value := range o.Outputs {
+		if _, given := o.Inputs[key]; !given || value.IsObject() {
+			c.issue(value)
+		}
+	}
 	return nil
 }
 
@@ -101,6 +108,7 @@ func (c *Cloud) Remove(typ, id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.objects, objectKey{typ, id})
+	delete(c.told, id)
 }
 
 // Objects gives all objects in the order of their URNs.
@@ -118,18 +126,6 @@ func (c *Cloud) Objects() []*Object {
 		return strings.Compare(a.ID, b.ID)
 	})
 	return objects
-}
-
-// Find tells whether any object has the id.
-func (c *Cloud) Find(id string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for key := range c.objects {
-		if key.id == id {
-			return true
-		}
-	}
-	return false
 }
 
 // Duplicates are the resources that are there more than once: one that failed

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,6 +22,9 @@ type Simulated struct {
 	Functions map[string]Function // by token
 	Ordinary  func(token string) Kind
 
+	// References matches ids that have to be those of something that is there.
+	References *regexp.Regexp
+
 	// Settings reads what the provider was configured with.
 	Settings func(config resource.PropertyMap) (Settings, error)
 }
@@ -37,6 +41,10 @@ type Kind struct {
 	Naming  Names
 	ID      string         // template of the id; empty takes the name
 	Outputs map[string]any // by property: a template, or a value with templates within
+
+	// Within are templates of what the provider adds to objects that it was
+	// given, by path, such as vpcConfig.vpcId.
+	Within map[string]string
 
 	// Replace are inputs whose other value makes another resource; they are
 	// added to what the schema's documentation says. In Keep are those for
@@ -264,7 +272,35 @@ func (s *Simulation) Plan(r Resource, inputs resource.PropertyMap, old *Object) 
 			outputs["tagsAll"] = tags
 		}
 	}
+	for path := range s.kind(r.Type).Within {
+		value := resource.MakeComputed(resource.NewProperty(""))
+		if old != nil {
+			if before, had := pathOf(path).Get(resource.NewProperty(old.Outputs)); had {
+				value = before
+			}
+		}
+		within(outputs, path, value)
+	}
 	return outputs
+}
+
+// within sets a value in an object of the outputs, if that was given. Outputs
+// share what they were given with the inputs, which stay as they are.
+func within(outputs resource.PropertyMap, path string, value resource.PropertyValue) {
+	steps := pathOf(path)
+	top, _ := steps[0].(string)
+	if given, ok := outputs[resource.PropertyKey(top)]; ok && given.IsObject() {
+		outputs[resource.PropertyKey(top)] = resource.NewProperty(given.ObjectValue().Copy())
+		steps.Set(resource.NewProperty(outputs), value)
+	}
+}
+
+func pathOf(path string) resource.PropertyPath {
+	var steps resource.PropertyPath
+	for step := range strings.SplitSeq(path, ".") {
+		steps = append(steps, step)
+	}
+	return steps
 }
 
 func (s *Simulation) computes(token, property string) bool {
@@ -354,10 +390,15 @@ func (s *Simulation) fill(o, old *Object) error {
 		}
 		o.Outputs[key] = values.invent(name, t.Plain())
 	}
-	if kind.Refine != nil {
-		return kind.Refine(s, o)
+	for path, template := range kind.Within {
+		within(o.Outputs, path, resource.NewProperty(values.text(template)))
 	}
-	return nil
+	if kind.Refine != nil {
+		if err := kind.Refine(s, o); err != nil {
+			return err
+		}
+	}
+	return s.references(o)
 }
 
 // Invoke answers a function after holding its arguments against the schema.

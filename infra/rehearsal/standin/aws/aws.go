@@ -6,6 +6,7 @@ package aws
 import (
 	"errors"
 	"maps"
+	"regexp"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
@@ -28,6 +29,7 @@ func New(cloud *standin.Cloud) (*standin.Simulated, error) {
 	}
 	return &standin.Simulated{
 		Schema: definition, Cloud: cloud, Kinds: kinds, Functions: functions, Ordinary: ordinary, Settings: settings,
+		References: regexp.MustCompile(`^(vpc|subnet|sg|rtb|eipalloc|igw|nat|lt|vpce|acl)-[0-9a-f]{17}$`),
 	}, nil
 }
 

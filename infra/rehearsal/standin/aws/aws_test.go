@@ -136,6 +136,8 @@ func TestWhatAWSRefuses(t *testing.T) {
 		"CloudFront's firewall elsewhere":  {"aws:wafv2/webAcl:WebAcl", map[string]any{"scope": "CLOUDFRONT"}, "us-east-1"},
 		"a failover without a replica":     {"aws:elasticache/replicationGroup:ReplicationGroup", map[string]any{"automaticFailoverEnabled": true, "numCacheClusters": 1}, "at least 2"},
 		"two zones without a failover":     {"aws:elasticache/replicationGroup:ReplicationGroup", map[string]any{"multiAzEnabled": true, "numCacheClusters": 2}, "automatic failover"},
+		"a network that is not there":      {"aws:ec2/internetGateway:InternetGateway", map[string]any{"vpcId": "vpc-0123456789abcdef0"}, "does not exist"},
+		"a group without an id":            {"aws:ec2/launchTemplate:LaunchTemplate", map[string]any{"vpcSecurityGroupIds": []any{""}}, "is empty"},
 		"a second role of the same name":   {"aws:iam/role:Role", map[string]any{"name": "taken"}, "AlreadyExists"},
 		"a second bucket of the same name": {"aws:s3/bucketV2:BucketV2", map[string]any{"bucket": "taken"}, "AlreadyExists"},
 	}

@@ -19,6 +19,7 @@ var cluster = map[string]standin.Kind{
 			"upgradePolicy":           map[string]any{"supportType": "EXTENDED"},
 			"version":                 "1.33",
 		},
+		Within: map[string]string{"vpcConfig.clusterSecurityGroupId": "sg-{hex:17:cluster}"},
 	},
 	"aws:eks/nodeGroup:NodeGroup": {
 		ID: "{.clusterName}:{name}", Naming: standin.Names{Property: "nodeGroupName", Max: 63},
