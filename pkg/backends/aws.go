@@ -65,26 +65,26 @@ func awsTarget(u *url.URL) (string, error) {
 
 // Variables by which a container finds the credentials of its identity, as
 // every SDK of AWS reads them.
-const ( //nolint:gosec // these are names
-	credentialsURI      = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
-	credentialsPath     = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
-	credentialsToken    = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
-	credentialsPathHost = "http://169.254.170.2"
+const (
+	identityURI   = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+	identityPath  = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+	identityProof = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
+	identityHost  = "http://169.254.170.2" // of relative ones, on ECS
 )
 
 // containerIdentity keeps the credentials of this container until shortly before
 // they run out. The token that asks for them is in a file that is rotated.
 func containerIdentity() (aws.CredentialsProvider, error) {
-	endpoint := os.Getenv(credentialsURI)
-	if path := os.Getenv(credentialsPath); endpoint == "" && path != "" {
-		endpoint = credentialsPathHost + path
+	endpoint := os.Getenv(identityURI)
+	if path := os.Getenv(identityPath); endpoint == "" && path != "" {
+		endpoint = identityHost + path
 	}
 	if endpoint == "" {
 		return nil, &urlError{fmt.Sprintf(
-			"TRIVET_DATABASE_LOGIN is aws, and this process has no identity: %s is not set; associate the pod's service account with a role", credentialsURI)}
+			"TRIVET_DATABASE_LOGIN is aws, and this process has no identity: %s is not set; associate the pod's service account with a role", identityURI)}
 	}
 	return aws.NewCredentialsCache(endpointcreds.New(endpoint, func(o *endpointcreds.Options) {
-		if file := os.Getenv(credentialsToken); file != "" {
+		if file := os.Getenv(identityProof); file != "" {
 			o.AuthorizationTokenProvider = endpointcreds.TokenProviderFunc(func() (string, error) {
 				token, err := os.ReadFile(file) //nolint:gosec // the cloud names it
 				return strings.TrimSpace(string(token)), err
