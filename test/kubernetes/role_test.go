@@ -47,10 +47,11 @@ func TestTheRoleIsTheLeastThatWorks(t *testing.T) {
 		if err := m.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		set("3", 3)
-		set("2", 2)
-		set("3", 3) // an Event that has been seen is counted up
-		set("2", 2)
+		// An Event that is like one before is counted up.
+		for i := 0; i < 2 || i < 16 && !asked.has("patch /events"); i++ {
+			set("3", 3)
+			set("2", 2)
+		}
 		c.decidesAgain(m, 2)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		if err := m.Stop(ctx); err != nil {
@@ -130,6 +131,12 @@ func (r *requests) all() []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+func (r *requests) has(rule string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seen[rule]
 }
 
 func (r *requests) refusals() []string {

@@ -16,6 +16,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -352,6 +353,31 @@ func TestAnotherReplicaTakesOverAndChangesNothing(t *testing.T) {
 	}
 	if size := len(stored.BinaryData[workload]); size > 700<<10 {
 		t.Errorf("the state has %d bytes; a ConfigMap holds a mebibyte", size)
+	}
+}
+
+func TestWhatWasLearnedIsStoredBeforeTheLeaseIsGivenBack(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2)
+	m := c.manager("one")
+	start(t, m)
+	eventually(t, "a leader", m.Leading)
+	decisions(t, m, 5)
+	stop(t, m)
+	stored, released := -1, -1
+	for i, action := range c.client.Actions() {
+		switch {
+		case action.Matches("create", "configmaps"):
+			stored = i
+		case action.Matches("update", "leases"):
+			lease := action.(clienttesting.UpdateAction).GetObject().(*coordinationv1.Lease) //nolint:forcetypeassert // its own kind
+			if holder := lease.Spec.HolderIdentity; holder == nil || *holder == "" {
+				released = i
+			}
+		}
+	}
+	if stored < 0 || released < stored {
+		t.Errorf("stored by action %d, and the Lease was given back by action %d", stored, released)
 	}
 }
 

@@ -30,8 +30,12 @@ const (
 	RetryPeriod   = 2 * time.Second
 )
 
-// saveEvery is how often what was learned is stored.
-const saveEvery = 5 * time.Minute
+// saveEvery is how often what was learned is stored, and lastSave how long that
+// may take at the end.
+const (
+	saveEvery = 5 * time.Minute
+	lastSave  = 5 * time.Second
+)
 
 // Options are what a manager needs.
 type Options struct {
@@ -55,7 +59,10 @@ type Manager struct {
 	leading     atomic.Bool
 
 	mu     sync.Mutex
-	cancel context.CancelFunc
+	work   context.Context    // of whoever leads
+	rest   context.CancelFunc // ends it; the Lease is still held
+	cancel context.CancelFunc // ends the candidacy, and gives the Lease back
+	term   chan struct{}      // holds a token while somebody leads
 	done   chan struct{}
 	closed bool
 	events record.EventBroadcaster
@@ -68,6 +75,7 @@ func New(opts Options) (*Manager, error) {
 		factory: informers.NewSharedInformerFactoryWithOptions(opts.Client, 0, informers.WithNamespace(opts.Namespace)),
 		store:   &store{client: opts.Client, namespace: opts.Namespace, name: opts.Name + "-state"},
 		events:  record.NewBroadcaster(),
+		term:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
 	}
 	recorder := m.events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: opts.Name})
@@ -112,6 +120,7 @@ func (m *Manager) Start(ctx context.Context) error {
 		return fmt.Errorf("the election: %w", err)
 	}
 	ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	m.work, m.rest = context.WithCancel(ctx)
 	m.events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: m.opts.Client.CoreV1().Events(m.opts.Namespace)})
 	m.factory.Start(ctx.Done())
 	go m.stand(ctx, config)
@@ -133,9 +142,21 @@ func (m *Manager) stand(ctx context.Context, config leaderelection.LeaderElectio
 	}
 }
 
-// lead runs the controllers until ctx ends. What the leader before has learned
-// is restored first, so that a change of leaders changes nothing by itself.
-func (m *Manager) lead(ctx context.Context) {
+// lead runs the controllers until the Lease is lost or the manager stops. What
+// the leader before has learned is restored first, so that a change of leaders
+// changes nothing by itself; what was learned is stored before the Lease is
+// given back, and not at all once it is somebody else's.
+func (m *Manager) lead(elected context.Context) {
+	select {
+	case m.term <- struct{}{}:
+	case <-elected.Done():
+		return
+	}
+	defer func() { <-m.term }()
+	ctx, cancel := context.WithCancel(elected)
+	defer cancel()
+	defer context.AfterFunc(m.work, cancel)()
+
 	m.opts.Logger.Info("leading")
 	for _, synced := range m.factory.WaitForCacheSync(ctx.Done()) {
 		if !synced {
@@ -157,6 +178,11 @@ func (m *Manager) lead(ctx context.Context) {
 	}
 	group.Go(func() { m.keep(ctx) })
 	group.Wait()
+	if elected.Err() == nil {
+		last, end := context.WithTimeout(elected, lastSave)
+		defer end()
+		m.save(last)
+	}
 	m.opts.Logger.Info("no longer leading")
 }
 
@@ -181,16 +207,13 @@ func (m *Manager) run(ctx context.Context, c *control.Controller) {
 	}
 }
 
-// keep stores what was learned, now and then and at the end.
+// keep stores what was learned now and then.
 func (m *Manager) keep(ctx context.Context) {
 	ticker := time.NewTicker(saveEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), RetryPeriod)
-			defer cancel()
-			m.save(last)
 			return
 		case <-ticker.C:
 			m.save(ctx)
@@ -232,14 +255,23 @@ func (m *Manager) restore(ctx context.Context) bool {
 	return true
 }
 
-// Stop gives the Lease back and waits until nothing runs any more.
+// Stop ends the work, stores what was learned, gives the Lease back, and waits
+// until nothing runs any more.
 func (m *Manager) Stop(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed = true
-	cancel := m.cancel
+	rest, cancel := m.rest, m.cancel
+	m.rest, m.cancel = nil, nil
 	m.mu.Unlock()
 	if cancel == nil {
 		return nil
+	}
+	rest()
+	var err error
+	select {
+	case m.term <- struct{}{}: // kept: nobody leads any more, and nobody will
+	case <-ctx.Done():
+		err = fmt.Errorf("stop the autoscaler: what was learned may not be stored: %w", ctx.Err())
 	}
 	cancel()
 	select {
@@ -249,5 +281,5 @@ func (m *Manager) Stop(ctx context.Context) error {
 	}
 	m.events.Shutdown()
 	m.factory.Shutdown()
-	return nil
+	return err
 }
