@@ -100,13 +100,15 @@ STACK ?= prod-aws
 rehearse: bin/trivet ## run a stack's deployment from plan to destroy without an account (STACK=prod-aws ARGS="--fail 'aws:ec2/subnet:Subnet#3'")
 	@bin/trivet rehearse -s $(STACK) $(ARGS)
 
-# The recordings that the upgrade gate plans on, of the version to be released.
+# The recordings that the upgrade gate plans on.
+RELEASE ?= unreleased
+
 .PHONY: record
-record: bin/pulumi ## record the state of every stack for the upgrade gate (VERSION=v1.2.3)
-	@mkdir -p infra/rehearsal/testdata/upgrade/$(VERSION)
+record: bin/pulumi ## record the state of every stack for the upgrade gate (RELEASE=v1.2.3)
+	@mkdir -p infra/rehearsal/testdata/upgrade/$(RELEASE)
 	$(GO) build -o bin/infra-rehearse ./infra/cmd/rehearse
 	for stack in $(patsubst stacks/Pulumi.%.yaml,%,$(wildcard stacks/Pulumi.*.yaml)); do \
-		bin/infra-rehearse -stack $$stack -record infra/rehearsal/testdata/upgrade/$(VERSION)/$$stack.json.gz || exit 1; \
+		bin/infra-rehearse -stack $$stack -record infra/rehearsal/testdata/upgrade/$(RELEASE)/$$stack.json.gz || exit 1; \
 	done
 
 .PHONY: clean

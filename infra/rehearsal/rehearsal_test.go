@@ -1,9 +1,11 @@
 package rehearsal_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,14 +18,19 @@ import (
 // root is the repository.
 const root = "../.."
 
+// found is the path of the engine, which is built once if it has to be.
+var found = sync.OnceValues(func() (string, error) {
+	path, err := rehearsal.FindPulumi(context.Background(), root, os.Stderr)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(path)
+})
+
 // cli finds or builds the engine.
 func cli(t *testing.T) string {
 	t.Helper()
-	path, err := rehearsal.FindPulumi(t.Context(), root, os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path, err = filepath.Abs(path)
+	path, err := found()
 	if err != nil {
 		t.Fatal(err)
 	}

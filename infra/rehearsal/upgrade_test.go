@@ -22,7 +22,7 @@ func TestNoUpgradeTakesAwayWhatHasState(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(files) == 0 {
-		t.Fatal("no recording of any version: `make record VERSION=vX.Y.Z` writes them")
+		t.Fatal("no recording of any version: `make record RELEASE=vX.Y.Z` writes them")
 	}
 	documented, err := rehearsal.Documented(filepath.Join(root, "docs", "upgrade"))
 	if err != nil {

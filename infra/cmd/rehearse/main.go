@@ -139,7 +139,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 }
 
 func writeGraph(path string, g graph.Graph) error {
-	file, err := os.Create(path) //nolint:gosec // the file that was asked for
+	file, err := os.Create(path)
 	if err != nil {
 		return err
 	}
