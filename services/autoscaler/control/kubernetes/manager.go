@@ -23,11 +23,12 @@ import (
 )
 
 // Times of the leader's Lease. Another replica takes over within LeaseDuration
-// and one RetryPeriod, at once after an orderly stop.
+// and one RetryPeriod, which client-go stretches to 2.2 of it, at once after an
+// orderly stop.
 const (
-	LeaseDuration = 10 * time.Second
-	RenewDeadline = 7 * time.Second
-	RetryPeriod   = 2 * time.Second
+	LeaseDuration = 9 * time.Second
+	RenewDeadline = 6 * time.Second
+	RetryPeriod   = time.Second
 )
 
 // saveEvery is how often what was learned is stored, and lastSave how long that
