@@ -176,7 +176,10 @@ func key(svg *strings.Builder, i int, name, colour string) {
 }
 
 func short(v float64) string {
-	if v >= 1000 {
+	switch {
+	case v >= 1e6:
+		return fmt.Sprintf("%.3gM", v/1e6)
+	case v >= 1000:
 		return fmt.Sprintf("%.3gk", v/1000)
 	}
 	return fmt.Sprintf("%.3g", math.Round(v*100)/100)
