@@ -1,9 +1,7 @@
 package rehearsal
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -185,7 +183,7 @@ func (r *run) up(ctx context.Context, s steps) error {
 
 // examine judges what was made.
 func (r *run) examine(ctx context.Context, s steps) error {
-	g, err := exported(ctx, s)
+	g, err := r.exported(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -206,16 +204,13 @@ func (r *run) examine(ctx context.Context, s steps) error {
 	return err
 }
 
-func exported(ctx context.Context, s steps) (graph.Graph, error) {
-	state, err := s.stack.Export(ctx)
-	if err != nil {
-		return nil, shortened(err)
-	}
-	text, err := json.Marshal(state)
+// exported gives the stack as its state has it.
+func (r *run) exported(ctx context.Context, s steps) (graph.Graph, error) {
+	state, err := s.export(ctx, r.workspace)
 	if err != nil {
 		return nil, err
 	}
-	return graph.ReadDeployment(bytes.NewReader(text))
+	return graph.ReadDeployment(strings.NewReader(state))
 }
 
 // drift changes something behind the engine's back, and wants refresh to show
@@ -264,7 +259,7 @@ func (r *run) drift(ctx context.Context, s steps) error {
 
 // down lifts the protection and destroys everything.
 func (r *run) down(ctx context.Context, s steps) error {
-	before, err := exported(ctx, s)
+	before, err := r.exported(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -286,7 +281,7 @@ func (r *run) down(ctx context.Context, s steps) error {
 		return err
 	}
 	r.report.Steps["destroy"] = destroy.counts
-	after, err := exported(ctx, s)
+	after, err := r.exported(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -170,17 +170,20 @@ func (s steps) destroy(ctx context.Context) (outcome, error) {
 	})
 }
 
+// export gives the state, with its secrets encrypted.
+func (s steps) export(ctx context.Context, w *workspace) (string, error) {
+	state, err := w.run(ctx, "stack", "export", "--stack", s.stack.Name())
+	if err != nil {
+		return "", fmt.Errorf("export: %w", err)
+	}
+	return state, nil
+}
+
 // unprotect lifts the protection of every resource in the state.
 func (s steps) unprotect(ctx context.Context, w *workspace, protected int) (Counts, error) {
-	var env []string
-	for name, value := range w.environment() {
-		env = append(env, name+"="+value)
-	}
-	env = append(env, "PULUMI_HOME="+w.home)
 	begun := s.now()
-	if _, stderr, _, err := w.command.Run(ctx, w.dir, nil, nil, nil, env,
-		"state", "unprotect", "--all", "--yes", "--stack", s.stack.Name()); err != nil {
-		return nil, fmt.Errorf("unprotect: %w: %s", err, strings.TrimSpace(stderr))
+	if _, err := w.run(ctx, "state", "unprotect", "--all", "--yes", "--stack", s.stack.Name()); err != nil {
+		return nil, fmt.Errorf("unprotect: %w", err)
 	}
 	counts := Counts{"unprotect": protected}
 	fmt.Fprintf(s.progress, "%-10s %s  (%.1f s)\n", "unprotect", counts, s.now().Sub(begun).Seconds())

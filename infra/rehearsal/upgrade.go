@@ -30,12 +30,12 @@ func Record(ctx context.Context, o Options) ([]byte, error) {
 	if _, err := s.up(ctx, "up"); err != nil {
 		return nil, err
 	}
-	state, err := s.stack.Export(ctx)
+	state, err := s.export(ctx, r.workspace)
 	if err != nil {
-		return nil, shortened(err)
+		return nil, err
 	}
-	text, err := json.Marshal(state)
-	if err != nil {
+	var text bytes.Buffer
+	if err := json.Compact(&text, []byte(state)); err != nil {
 		return nil, err
 	}
 	var recording bytes.Buffer
@@ -43,7 +43,7 @@ func Record(ctx context.Context, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := writer.Write(text); err != nil {
+	if _, err := writer.Write(text.Bytes()); err != nil {
 		return nil, err
 	}
 	if err := writer.Close(); err != nil {

@@ -1,6 +1,9 @@
 package rehearsal_test
 
 import (
+	"bytes"
+	"compress/gzip"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,6 +57,9 @@ func TestTheGateSeesWhatAnUpgradeTakesAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if text := unzipped(t, before); strings.Contains(text, `"plaintext"`) {
+		t.Error("the recording has secrets in plain text")
+	}
 	cases := map[string]struct {
 		settings map[string]string
 		lost     string // end of a URN
@@ -83,6 +89,19 @@ func TestTheGateSeesWhatAnUpgradeTakesAway(t *testing.T) {
 			}
 		})
 	}
+}
+
+func unzipped(t *testing.T, content []byte) string {
+	t.Helper()
+	reader, err := gzip.NewReader(bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 func TestTheDocumentationNamesURNs(t *testing.T) {

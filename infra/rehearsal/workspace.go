@@ -124,6 +124,19 @@ func (w *workspace) environment() map[string]string {
 	}
 }
 
+// run runs the CLI once and gives what it printed.
+func (w *workspace) run(ctx context.Context, args ...string) (string, error) {
+	env := []string{"PULUMI_HOME=" + w.home}
+	for name, value := range w.environment() {
+		env = append(env, name+"="+value)
+	}
+	stdout, stderr, _, err := w.command.Run(ctx, w.dir, nil, nil, nil, env, args...)
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr))
+	}
+	return stdout, nil
+}
+
 // stack makes a stack of the project: with the settings of a file, which may be
 // another one's, and some over those.
 func (w *workspace) stack(
