@@ -11,7 +11,7 @@
 // highest, and what became of the abuse. The server is one process throughout;
 // that it ends, or starts again, is an error.
 //
-// Abuse comes from a process of its own with the lowest priority: elsewhere it
+// Abuse comes from a process of its own that runs when no other does: elsewhere it
 // would have a machine of its own, and what it costs itself must not be taken
 // for what it costs the server. Tokens have the rate limit that docs/access.md
 // advises for a store that several teams share.
