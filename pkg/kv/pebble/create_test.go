@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -25,7 +26,10 @@ func cuts(t *testing.T, disk *vfs.MemFS, seed uint64, dir string) []image {
 	var images []image
 	for _, percent := range []int{0, 25, 50, 75, 100} {
 		mem, rng := disk.CrashClone(everything()), rand.New(rand.NewPCG(seed, uint64(percent)))
+		var shooting sync.Mutex // pebble removes files in the background
 		shoot := func(at string) {
+			shooting.Lock()
+			defer shooting.Unlock()
 			images = append(images, image{fs: mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng}), at: at})
 		}
 		var opened atomic.Bool
