@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/trivetkv/trivet/infra/platform"
+	"github.com/trivetkv/trivet/pkg/testserver"
 )
 
 const cacheType = "aws:elasticache/replicationGroup:ReplicationGroup"
@@ -75,12 +76,19 @@ func TestCacheEndpointIsComplete(t *testing.T) {
 	wantVault(t, cache.Password, "arn:aws:aws:secretsmanager/secret:Secret:trivet-cache", "password")
 }
 
+var redisServer = testserver.Program{
+	Name:     "Redis",
+	Binary:   "redis-server",
+	Packages: []string{"redis-server"},
+	Others:   "Fedora: sudo dnf install redis. macOS: brew install redis.",
+}
+
 // TestCacheRightsAreEnough asks a real Redis what a user with the rights may do.
 func TestCacheRightsAreEnough(t *testing.T) {
 	t.Parallel()
-	server, err := exec.LookPath("redis-server")
+	server, err := redisServer.Find(t.Context())
 	if err != nil {
-		t.Skip("there is no redis-server on this machine")
+		t.Fatal(err)
 	}
 	ask := startRedis(t, server, strings.Replace(cacheRights, "on ", "on >secret ", 1))
 	for _, allowed := range []string{
