@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"reflect"
 	"time"
+
+	"github.com/trivetkv/trivet/pkg/spelling"
 )
 
 // Variable describes one environment variable.
@@ -60,33 +62,11 @@ func knownNames(dst []any) []string {
 func nearest(name string, known []string) string {
 	best, bestDistance := "", 4
 	for _, k := range known {
-		if d := editDistance(name, k); d < bestDistance {
+		if d := spelling.Distance(name, k); d < bestDistance {
 			best, bestDistance = k, d
 		}
 	}
 	return best
-}
-
-// editDistance is Levenshtein's: how many bytes have to be inserted, removed
-// or replaced to make b of a.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // kindText says in words what a field of a type takes.
