@@ -143,41 +143,73 @@ func TestRequestsThatComeTogetherAreAnsweredInOrder(t *testing.T) {
 	}
 }
 
+// comesBack sends plain requests until one is answered directly, if one is. After an
+// answer of net/http the first may come so soon that net/http, which watches
+// the connection to the end of its answer, meets the beginning of it: that one
+// is its own to answer.
+func (r *rig) comesBack(conn net.Conn) bool {
+	r.t.Helper()
+	before := r.direct()
+	for range 100 {
+		exchange(r.t, conn, plainRequest("GET", "/v1/kv/ns/k", "", ""), "GET")
+		if r.direct() == before+1 {
+			return true
+		}
+	}
+	return false
+}
+
 // TestAConnectionComesBackFromNetHTTP has requests that are not plain between
 // plain ones, each at a time.
 func TestAConnectionComesBackFromNetHTTP(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	conn := r.dial()
-	get := plainRequest("GET", "/v1/kv/ns/k", "", "")
 	large := plainRequest("PUT", "/v1/kv/ns/k", "", strings.Repeat("v", 50_000))
-	for i, send := range []string{
-		get,
-		"POST /v1/batch/ns HTTP/1.1\r\nHost: localhost\r\nContent-Length: 17\r\n\r\n" + `{"operations":[]}`,
-		get, large, get,
-		"GET /v1/kv/ns/k?key_encoding=base64 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-		get,
-	} {
-		exchange(t, conn, send, "GET")
-		if n := r.direct(); n != i/2+1 {
-			t.Fatalf("after %.40q %d requests were answered directly, want %d", send, n, i/2+1)
+	back := func() {
+		if !r.comesBack(conn) {
+			t.Fatal("the connection did not come back")
 		}
+	}
+	back()
+	for _, send := range []string{
+		"POST /v1/batch/ns HTTP/1.1\r\nHost: localhost\r\nContent-Length: 17\r\n\r\n" + `{"operations":[]}`,
+		large,
+		"GET /v1/kv/ns/k?key_encoding=base64 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+	} {
+		before := r.direct()
+		exchange(t, conn, send, "GET")
+		if n := r.direct(); n != before {
+			t.Errorf("%.40q was answered directly", send)
+		}
+		back()
 	}
 	// The head and the body of a request may come apart.
 	if _, err := io.WriteString(conn, large[:len(large)-40_000]); err != nil {
 		t.Fatal(err)
 	}
 	exchange(t, conn, large[len(large)-40_000:], "PUT")
-	exchange(t, conn, get, "GET")
-	if n := r.direct(); n != 5 {
-		t.Errorf("%d requests were answered directly, want 5", n)
-	}
+	back()
 }
 
 // TestAByteThatNetHTTPHasReadStaysItsOwn sends a byte while net/http watches
 // the connection: what looks like a request behind it is the rest of another.
+// Whether net/http got to see the byte in time shows in whether the connection
+// comes back: the beginning of a request without its end leaves it to net/http.
 func TestAByteThatNetHTTPHasReadStaysItsOwn(t *testing.T) {
 	t.Parallel()
+	for range 50 {
+		if byteBetween(t) {
+			return
+		}
+	}
+	t.Error("no connection came back")
+}
+
+// byteBetween has the byte of TestAByteThatNetHTTPHasReadStaysItsOwn sent to a
+// new server, and says if the connection came back.
+func byteBetween(t *testing.T) bool {
+	t.Helper()
 	var store *blockingStore
 	r := start(t, func(o *server.Options) {
 		store = newBlockingStore(o.Store)
@@ -199,10 +231,7 @@ func TestAByteThatNetHTTPHasReadStaysItsOwn(t *testing.T) {
 	if n := r.direct(); n != 0 {
 		t.Errorf("%d requests were answered directly", n)
 	}
-	exchange(t, conn, plainRequest("GET", "/v1/kv/ns/k", "", ""), "GET")
-	if n := r.direct(); n != 1 {
-		t.Error("the connection did not come back")
-	}
+	return r.comesBack(conn)
 }
 
 func TestARequestInPiecesIsReadByNetHTTP(t *testing.T) {
