@@ -39,7 +39,7 @@ type API struct {
 	MaxInFlight    int   `env:"TRIVET_MAX_IN_FLIGHT" envDefault:"1024" doc:"How many requests are worked on at a time; with tokens, an eighth of them of one caller. Beyond it they are refused with 503. Health checks and administration always come in."`
 	MaxConnections int   `env:"TRIVET_MAX_CONNECTIONS" envDefault:"8192" doc:"How many connections are open at a time; a new one beyond it takes the place of the one that was idle longest."`
 	MaxStreams     int   `env:"TRIVET_MAX_STREAMS" envDefault:"16384" doc:"How many watch streams are open at a time."`
-	CallerRate     int   `env:"TRIVET_RATE_LIMIT" envDefault:"0" doc:"Operations per second of each token, twice as many at once; a body or value counts as one for every 4 KiB. Beyond it requests are refused with 429. 0: no limit."`
+	CallerRate     int   `env:"TRIVET_RATE_LIMIT" envDefault:"0" doc:"Operations per second of each token, twice as many at once; a body counts as one for every KiB, a value that is read for every 4 KiB. Beyond it requests are refused with 429. 0: no limit."`
 	NamespaceRate  int   `env:"TRIVET_NAMESPACE_RATE_LIMIT" envDefault:"0" doc:"Operations per second of each namespace, counted likewise; beyond it requests are refused with 429. 0: no limit."`
 }
 

@@ -43,11 +43,11 @@ func (c *call) readBody(what string, limit int64) ([]byte, error) {
 	var data []byte
 	var err error
 	if length > 0 {
-		c.paceBytes(length)
+		c.paceBytes(length, writtenBytes)
 		data, err = c.readKnown(length)
 	} else {
 		data, err = c.readUnknown(what, limit)
-		c.paceBytes(int64(len(data)))
+		c.paceBytes(int64(len(data)), writtenBytes)
 	}
 	if err == nil {
 		// net/http goes on to watch the connection for its end, without a deadline.

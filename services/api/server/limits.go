@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -126,14 +127,29 @@ func (s *Server) holdsMuch(caller string) bool {
 	return bodies.InUseBy(caller) > max(0, bodies.PerCaller()-s.opts.MaxValueBytes)
 }
 
-// refusalPause is for how long a refusal is held of a caller who has sent too
-// much. Who sends the next request behind each answer, over however many
-// connections, is slowed down by it; the others gain what refusing costs.
-const refusalPause = 250 * time.Millisecond
+// A refusal is held of a caller who has sent too much. Who sends the next
+// request behind each answer, over however many connections, is slowed down by
+// it; the others gain what refusing costs. It is held for half a second to one
+// and a half as long as the caller has to wait anyway, between these bounds.
+const (
+	shortestPause = 250 * time.Millisecond
+	longestPause  = time.Second
+)
+
+// pause gives for how long a refusal is held. Each has a time of its own:
+// hundreds that were refused together would otherwise come back together, too,
+// and whoever asks at that moment would wait behind them.
+func pause(refusal error) time.Duration {
+	mean := shortestPause
+	if e := kv.AsError(refusal); e.Code == kv.CodeRateLimited {
+		mean = min(max(e.RetryAfter, shortestPause), longestPause)
+	}
+	return mean/2 + rand.N(mean) //nolint:gosec // nobody gains from guessing it
+}
 
 // holdRefusal waits before a refusal is answered, unless that would itself keep
 // too much busy.
-func (c *call) holdRefusal() {
+func (c *call) holdRefusal(refusal error) {
 	c.leave()
 	if c.w.Written() {
 		return
@@ -143,7 +159,7 @@ func (c *call) holdRefusal() {
 		return
 	}
 	defer refusals.Leave(c.caller.ID, 1)
-	timer := time.NewTimer(refusalPause)
+	timer := time.NewTimer(pause(refusal))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -204,16 +220,21 @@ func (c *call) paceRest(ns string, operations int) {
 	c.server.limiter.namespaces.Owe(ns, operations-1, now)
 }
 
-// ratedBytes is what one operation of a rate may carry; a larger body or value
-// costs as many operations as it begins such parts. Eight MiB cost others two
-// thousand times what a small value costs them.
-const ratedBytes = 4 << 10
+// What one operation of a rate may carry; a larger body or value costs as many
+// operations as it begins such parts. Eight MiB cost others thousands of times
+// what a small value costs them, and written they cost them several times what
+// they do when read: the log, the tables and their merging take them, too.
+const (
+	writtenBytes = 1 << 10
+	readBytes    = 4 << 10
+)
 
-// paceBytes counts a body or an answer against the rates of its caller and its
-// namespace, beyond the operation that was counted when the call came in.
-func (c *call) paceBytes(n int64) {
+// paceBytes counts a body or an answer of n bytes, of which each operation may
+// carry so many, against the rates of its caller and its namespace, beyond the
+// operation that was counted when the call came in.
+func (c *call) paceBytes(n, carried int64) {
 	l := c.server.limiter
-	operations := int((n - 1) / ratedBytes)
+	operations := int((n - 1) / carried)
 	if operations <= 0 || l.callers == nil && l.namespaces == nil {
 		return
 	}
@@ -231,7 +252,7 @@ func (c *call) hold(size int64) error {
 	if c.r.Method == http.MethodHead {
 		return nil
 	}
-	c.paceBytes(size)
+	c.paceBytes(size, readBytes)
 	if size <= heldFrom {
 		return nil
 	}

@@ -87,14 +87,14 @@ func TestBytesCountAgainstTheRate(t *testing.T) {
 	t.Parallel()
 	r := secured(t, limited(server.Limits{CallerRate: 10}))
 	writer, reader, small := r.newToken(may("*", auth.Write)), r.newToken(may("*", auth.Read)), r.newToken(may("*", auth.Write))
-	value := strings.Repeat("v", 1<<20) // 256 operations
+	value := strings.Repeat("v", 1<<20) // 1024 operations to write it, 256 to read it
 	r.do(http.MethodPut, "/v1/kv/ns/k", as(writer.Token), value).want(http.StatusCreated, "")
 	r.do(http.MethodPut, "/v1/kv/ns/k", as(writer.Token), "v").wantRetry(429, kv.CodeRateLimited, callerLimited)
 	r.do(http.MethodGet, "/v1/kv/ns/k", as(reader.Token), "").want(http.StatusOK, value)
 	r.do(http.MethodGet, "/v1/kv/ns/k", as(reader.Token), "").wantRetry(429, kv.CodeRateLimited, callerLimited)
 	// What fits into an operation costs one.
 	for range 10 {
-		if got := r.do(http.MethodPut, "/v1/kv/ns/small", as(small.Token), value[:4096]); got.status >= 300 {
+		if got := r.do(http.MethodPut, "/v1/kv/ns/small", as(small.Token), value[:1024]); got.status >= 300 {
 			t.Errorf("got %d %s", got.status, got.body)
 		}
 	}

@@ -92,7 +92,7 @@ func (c *call) run() error {
 	}
 	switch kv.CodeOf(err) {
 	case kv.CodeRateLimited, kv.CodeOverloaded:
-		c.holdRefusal()
+		c.holdRefusal(err)
 	}
 	if err != nil && !c.w.Written() {
 		if failErr := c.fail(kv.AsError(err)); failErr != nil {
