@@ -36,6 +36,7 @@ test: race-compiler budgets ## run the tests of every module with the race detec
 	cd test/sqlcheck && GOWORK=off $(GO) test -count=1 ./...
 	cd tools/images && GOWORK=off $(GO) test -count=1 ./...
 	cd test/kubescore && GOWORK=off $(GO) test -count=1 ./...
+	cd tools/simulator && GOWORK=off $(GO) test -trimpath -count=1 ./...
 	$(MAKE) test-infra
 
 .PHONY: test-infra
@@ -70,12 +71,12 @@ e2e: ## run the tests on a real cluster: that of KUBECONFIG, or one that is star
 
 # Seeds from 100 on are for developing the policy; those below are for judging it.
 .PHONY: simulate
-simulate: bin/trivet ## try the autoscalers on all traces (SIMULATE="--seed 1 --startup 25s")
+simulate: bin/trivet bin/trivet-simulator ## try the autoscalers on all traces (SIMULATE="--seed 1 --startup 25s")
 	@mkdir -p out
 	nice -n 10 bin/trivet simulate --generate all $(SIMULATE) --rows out/simulate.json --report out/simulate.html
 
 .PHONY: build
-build: bin/trivet bin/trivet-api bin/trivet-consumer bin/trivet-autoscaler ## build the programs into bin/
+build: bin/trivet bin/trivet-simulator bin/trivet-api bin/trivet-consumer bin/trivet-autoscaler ## build the programs into bin/
 
 .PHONY: images
 images: ## build the services' container images into out/images and print their digests (PLATFORM=linux/arm64, PUSH=REGISTRY/PREFIX)
@@ -116,9 +117,11 @@ clean: ## remove what was built; data stays
 	rm -rf bin out
 
 # Go's own cache knows what has changed, so the programs are always asked for.
-.PHONY: bin/trivet bin/trivet-api bin/trivet-consumer bin/trivet-autoscaler
+.PHONY: bin/trivet bin/trivet-simulator bin/trivet-api bin/trivet-consumer bin/trivet-autoscaler
 bin/trivet:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/trivet
+bin/trivet-simulator:
+	cd tools/simulator && GOWORK=off $(GO) build -trimpath -o ../../$@ .
 bin/trivet-api:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./services/api
 bin/trivet-consumer:

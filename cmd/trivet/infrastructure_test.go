@@ -96,14 +96,14 @@ func TestCostRefusesWhatItCannotDo(t *testing.T) {
 	}
 }
 
-func TestTheCommandLineLinksNoPulumi(t *testing.T) {
+func TestTheCommandLineLinksNeitherPulumiNorKnative(t *testing.T) {
 	t.Parallel()
 	out, err := exec.Command("go", "list", "-deps", ".").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, pkg := range strings.Fields(string(out)) {
-		if strings.HasPrefix(pkg, "github.com/pulumi/") || strings.HasPrefix(pkg, "github.com/trivetkv/trivet/infra") {
+		if strings.HasPrefix(pkg, "github.com/pulumi/") || strings.HasPrefix(pkg, "knative.dev/") || strings.HasPrefix(pkg, "github.com/trivetkv/trivet/infra") {
 			t.Errorf("it links %s", pkg)
 		}
 	}

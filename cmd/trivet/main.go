@@ -9,6 +9,7 @@ import (
 // terminal is what the commands read and write, so that tests can stand in.
 type terminal struct {
 	environ []string
+	args    []string // of the command line that is executed
 	in      io.Reader
 	out     io.Writer // results, and nothing else
 	err     io.Writer // logs, progress and failures

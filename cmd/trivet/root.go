@@ -42,6 +42,7 @@ output. Commands complete with Tab: see trivet completion --help.
 
 // execute runs the command line and gives the exit code.
 func (t *terminal) execute(args []string) int {
+	t.args = args
 	root := t.root()
 	// What fails before a command begins to work is wrong usage.
 	working := false

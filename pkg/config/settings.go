@@ -25,6 +25,7 @@ var sections = []section{
 	{"Autoscaler", "Read by the autoscaler.", &Autoscaler{}},
 	{"Autoscaler's advice", "Read by `trivet run`.", &Adviser{}},
 	{"Autoscaler's client", "Read by `trivet scale`. Flags win over variables.", &AutoscalerClient{}},
+	{"Simulator", "Read by `trivet simulate`.", &Simulator{}},
 	{"Client", "Read by `trivet kv` and the other commands that talk to a server. Flags win over variables, variables over the context in use.", &Client{}},
 }
 

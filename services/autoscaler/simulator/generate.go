@@ -192,6 +192,13 @@ func timers(seconds int, random *rand.Rand) []float64 {
 	return wander(rates, random)
 }
 
+// inTheLastWeek is a second of a trace's last week, or of all of a shorter one,
+// with a day behind it if there is one.
+func inTheLastWeek(seconds int, random *rand.Rand) int {
+	week := min(seconds, secondsAWeek)
+	return seconds - week + random.IntN(max(1, week-secondsADay))
+}
+
 // flashCrowd is a quiet service that something makes known, a few times in the
 // weeks: within seconds to a minute the load is many times what it was.
 func flashCrowd(seconds int, random *rand.Rand) []float64 {
@@ -208,8 +215,8 @@ func flashCrowd(seconds int, random *rand.Rand) []float64 {
 		}
 	}
 	crowd(seconds/3 + random.IntN(max(1, seconds/6)))
-	crowd(seconds - secondsAWeek + random.IntN(secondsAWeek-secondsADay))
-	crowd(seconds - secondsAWeek + random.IntN(secondsAWeek-secondsADay))
+	crowd(inTheLastWeek(seconds, random))
+	crowd(inTheLastWeek(seconds, random))
 	return wander(rates, random)
 }
 
@@ -245,7 +252,7 @@ func outage(seconds int, random *rand.Rand) []float64 {
 	}
 	fail(random.IntN(max(1, seconds/2)))
 	for range 3 {
-		fail(seconds - secondsAWeek + random.IntN(secondsAWeek-secondsADay))
+		fail(inTheLastWeek(seconds, random))
 	}
 	return rates
 }

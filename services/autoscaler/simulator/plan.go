@@ -10,13 +10,16 @@ import (
 	"time"
 )
 
-// Policies are those that can be simulated, by name.
-func Policies() Makers {
-	return Makers{"trivet": Trivet, "hpa": HPA, "keda": KEDA, "kpa": KPA}
-}
+// Policies are those of this package that can size what answers requests, by
+// name.
+func Policies() Makers { return Makers{"trivet": Trivet, "hpa": HPA, "keda": KEDA} }
 
-// PolicyNames are the names in the order in which they are shown.
-func PolicyNames() []string { return []string{"trivet", "hpa", "keda", "kpa"} }
+// PolicyNames are their names in the order in which they are shown.
+func PolicyNames() []string { return []string{"trivet", "hpa", "keda"} }
+
+// KPA is the name of Knative's autoscaler. It is Knative's own package, whose
+// modules only the program that makes it needs: see Plan.
+const KPA = "kpa"
 
 // ConsumerPolicyNames are those that can size a consumer, in that order.
 func ConsumerPolicyNames() []string { return []string{"trivet", "hpa", "keda"} }
@@ -29,6 +32,7 @@ type Plan struct {
 	Days     int      // of generated traces
 	Recorded []*Trace
 	Policies []string
+	Knative  Maker // of KPA; nil where it is not linked
 	Seeds    []uint64
 	Startups []time.Duration
 	Targets  []float64
@@ -51,10 +55,7 @@ type Outcome struct {
 
 // Run runs everything, one after the other, and tells of each outcome.
 func (p *Plan) Run(ctx context.Context, clock func() time.Time, tell func(Outcome)) error {
-	makers := Policies()
-	if p.Settings.Workload == Consumer {
-		makers = ConsumerPolicies()
-	}
+	makers := p.makers()
 	for _, name := range p.Policies {
 		if makers[name] == nil {
 			return fmt.Errorf("no policy for a workload of this kind is called %q; there are %s", name, strings.Join(slices.Sorted(maps.Keys(makers)), ", "))
@@ -76,6 +77,17 @@ func (p *Plan) Run(ctx context.Context, clock func() time.Time, tell func(Outcom
 		}
 	}
 	return nil
+}
+
+func (p *Plan) makers() Makers {
+	if p.Settings.Workload == Consumer {
+		return ConsumerPolicies()
+	}
+	makers := Policies()
+	if p.Knative != nil {
+		makers[KPA] = p.Knative
+	}
+	return makers
 }
 
 func (p *Plan) trace(i int, seed uint64) (*Trace, error) {
