@@ -41,7 +41,7 @@ type Options struct {
 	CacheBytes int64
 
 	// MemTableBytes is the size of one of the tables in memory that take up
-	// writes; up to four of them may exist. 0 means 16 MiB.
+	// writes; up to four of them may exist. 0 means 32 MiB.
 	MemTableBytes uint64
 
 	// ReserveBytes is the free space on disk below which writes are refused,
@@ -91,7 +91,7 @@ var (
 // Defaults of [Options].
 const (
 	defaultCacheBytes    = 64 << 20
-	defaultMemTableBytes = 16 << 20
+	defaultMemTableBytes = 32 << 20
 	defaultReserveBytes  = 64 << 20
 )
 

@@ -2,13 +2,13 @@
 // It starts the program with tokens on, measures the quiet client alone, and
 // then again beside each kind of abuse by the holder of another token:
 //
-//	go run ./test/bench/abuse                 all of it, about a minute
+//	go run ./test/bench/abuse                 all of it, twelve minutes
 //	go run ./test/bench/abuse -only flood     one kind
 //	go run ./test/bench/abuse -check          fails when a target is missed
 //
 // It prints one row for each kind: the p99 of the quiet client's reads and
 // writes, alone and beside the abuse, the server's resident memory at its
-// highest, and what became of the abuse. The server is one process throughout;
+// highest, and what became of the abuse in the last round. The server is one process throughout;
 // that it ends, or starts again, is an error.
 //
 // Abuse comes from a process of its own that runs when no other does: elsewhere it
@@ -26,6 +26,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,9 +39,11 @@ import (
 // options are the command line.
 type options struct {
 	binary   string
+	data     string
 	only     string
 	rate     float64
 	duration time.Duration
+	rounds   int
 	check    bool
 	environ  settings
 	attack   attack
@@ -70,14 +73,17 @@ const (
 func main() {
 	var o options
 	flag.StringVar(&o.binary, "binary", "bin/trivet", "the program")
+	flag.StringVar(&o.data, "data", os.TempDir(), "directory for the store's data; one in memory, such as /dev/shm, leaves out what the disk does to writes")
 	flag.StringVar(&o.only, "only", "", "one kind of abuse: "+strings.Join(names(), ", "))
 	flag.Float64Var(&o.rate, "rate", 200, "reads a second of the well-behaved client; it writes a tenth as often")
 	flag.DurationVar(&o.duration, "duration", 20*time.Second, "of each measurement")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often each kind is measured, between as many and one measurements of the quiet client alone")
 	flag.BoolVar(&o.check, "check", false, "exit with 1 when a target is missed")
 	flag.Var(&o.environ, "env", "a variable for the server, such as TRIVET_MAX_IN_FLIGHT=512; may be repeated")
 	flag.StringVar(&o.attack.kind, "attack", "", "be the abuse of this kind, until standard input ends")
 	flag.StringVar(&o.attack.url, "url", "", "the server to abuse, with the token in ABUSE_TOKEN")
 	flag.Parse()
+	o.rounds = max(1, o.rounds)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	var missed int
 	var err error
@@ -98,7 +104,7 @@ func main() {
 }
 
 func run(ctx context.Context, o options) (missed int, err error) {
-	s, err := startServer(ctx, o.binary, append(settings{rateLimit}, o.environ...))
+	s, err := startServer(ctx, o.binary, o.data, append(settings{rateLimit}, o.environ...))
 	if err != nil {
 		return 0, err
 	}
@@ -149,37 +155,45 @@ type pair struct{ alone, beside time.Duration }
 
 func (p pair) ratio() float64 { return float64(p.beside) / float64(max(p.alone, time.Microsecond)) }
 
-// measure measures the quiet client alone, beside the abuse, and alone again:
-// what it is compared with is the mean of the two.
-func measure(ctx context.Context, o options, s *process, quiet, abuser string, k kind) (result, error) {
-	before, err := wellBehaved(ctx, o, s, quiet)
-	if err != nil {
-		return result{}, err
+// measure measures the quiet client by turns alone and beside the abuse. What
+// counts is the median of each: a machine that is not the server's alone stops
+// it for some hundredths of a second now and then.
+func measure(ctx context.Context, o options, s *process, quiet, abuser string, k kind) (r result, err error) {
+	var reads, writes struct{ alone, beside []time.Duration }
+	for round := 0; ; round++ {
+		alone, err := wellBehaved(ctx, o, s, quiet)
+		if err != nil {
+			return r, err
+		}
+		reads.alone, writes.alone = append(reads.alone, p99(alone.reads)), append(writes.alone, p99(alone.writes))
+		if round == o.rounds {
+			break
+		}
+		under, err := launch(ctx, k.name, s.url, abuser)
+		if err != nil {
+			return r, err
+		}
+		beside, err := wellBehaved(ctx, o, s, quiet)
+		outcome, ended := under.end()
+		if err := errors.Join(err, ended); err != nil {
+			return r, err
+		}
+		reads.beside, writes.beside = append(reads.beside, p99(beside.reads)), append(writes.beside, p99(beside.writes))
+		r.failed += beside.reads.Failures() + beside.writes.Failures()
+		r.outcome = outcome
 	}
-	under, err := launch(ctx, k.name, s.url, abuser)
-	if err != nil {
-		return result{}, err
-	}
-	beside, err := wellBehaved(ctx, o, s, quiet)
-	outcome, ended := under.end()
-	if err := errors.Join(err, ended); err != nil {
-		return result{}, err
-	}
-	after, err := wellBehaved(ctx, o, s, quiet)
-	if err != nil {
-		return result{}, err
-	}
-	memory, err := s.mostMemory()
-	return result{
-		reads:   pair{(p99(before.reads) + p99(after.reads)) / 2, p99(beside.reads)},
-		writes:  pair{(p99(before.writes) + p99(after.writes)) / 2, p99(beside.writes)},
-		failed:  beside.reads.Failures() + beside.writes.Failures(),
-		memory:  memory,
-		outcome: outcome,
-	}, err
+	r.reads = pair{median(reads.alone), median(reads.beside)}
+	r.writes = pair{median(writes.alone), median(writes.beside)}
+	r.memory, err = s.mostMemory()
+	return r, err
 }
 
 func p99(r load.Result) time.Duration { return r.Latency.Percentile(99) }
+
+func median(of []time.Duration) time.Duration {
+	slices.Sort(of)
+	return (of[(len(of)-1)/2] + of[len(of)/2]) / 2
+}
 
 // behaviour is what the quiet client has measured.
 type behaviour struct{ reads, writes load.Result }

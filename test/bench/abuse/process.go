@@ -37,12 +37,12 @@ type process struct {
 	ended chan error
 }
 
-func startServer(ctx context.Context, binary string, environ []string) (*process, error) {
+func startServer(ctx context.Context, binary, data string, environ []string) (*process, error) {
 	binary, err := filepath.Abs(binary)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "trivet-abuse-")
+	dir, err := os.MkdirTemp(data, "trivet-abuse-")
 	if err != nil {
 		return nil, err
 	}
