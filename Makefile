@@ -59,6 +59,10 @@ lint: bin/golangci-lint ## hold the code against .golangci.yml
 bench: build ## measure the store beside etcd and webdis and print the ratios (ARGS=-quick)
 	$(GO) run ./test/bench $(ARGS)
 
+.PHONY: abuse
+abuse: bin/trivet ## measure what others notice of a client that floods, trickles, never reads … (ARGS="-only flood")
+	$(GO) run ./test/bench/abuse $(ARGS)
+
 # Pods run static programs, in an image that holds nothing else.
 .PHONY: e2e
 e2e: ## run the tests on a real cluster: that of KUBECONFIG, or one that is started on this machine (RUN=TestName)
