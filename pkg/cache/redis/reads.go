@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"unsafe"
 
@@ -91,9 +92,12 @@ func (r *reads) run(ctx context.Context) {
 	}
 }
 
-// gather takes what waits already. GETs of another session than the first's
+// gather takes what waits already, and what comes from callers who are about to
+// ask: one is woken when the first has asked, and a round trip costs more than
+// they do. GETs of another session than the first's
 // are answered by an error: theirs has ended, or the first one's has.
 func (r *reads) gather(t *trip) {
+	runtime.Gosched()
 	for len(t.batch) < maxReads {
 		select {
 		case g := <-r.queue:

@@ -1,6 +1,9 @@
 package redis
 
-import "context"
+import (
+	"context"
+	"runtime"
+)
 
 // steps gathers the scripts of concurrent callers into pipelines, as reads does
 // with GETs. Scripts of one caller are in one pipeline.
@@ -60,6 +63,7 @@ func (s *steps) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		runtime.Gosched() // to those who are about to ask, as those are whom one batch has answered
 		n := len(batch[0].keys)
 	gathering:
 		for n < maxSteps {
