@@ -6,6 +6,9 @@ LDFLAGS := -X github.com/trivetkv/trivet/pkg/telemetry.version=$(VERSION)
 MODULES  := pkg services/api services/consumer services/autoscaler cmd/trivet test
 PACKAGES := $(MODULES:%=./%/...)
 
+# Modules outside go.work, whose dependencies would pull its versions apart.
+OUTSIDE := test/sqlcheck test/kubescore tools/images tools/simulator
+
 # The Pulumi program, whose SDKs take minutes to compile as they are: no race
 # detector, and one package at a time, since one alone takes gigabytes.
 INFRA := ./infra/...
@@ -33,10 +36,7 @@ run-servers: build
 .PHONY: test
 test: race-compiler budgets ## run the tests of every module with the race detector, and the budgets
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PACKAGES)
-	cd test/sqlcheck && GOWORK=off $(GO) test -count=1 ./...
-	cd tools/images && GOWORK=off $(GO) test -count=1 ./...
-	cd test/kubescore && GOWORK=off $(GO) test -count=1 ./...
-	cd tools/simulator && GOWORK=off $(GO) test -trimpath -count=1 ./...
+	for module in $(OUTSIDE); do (cd $$module && GOWORK=off $(GO) test -trimpath -count=1 ./...) || exit; done
 	$(MAKE) test-infra
 
 .PHONY: test-infra
@@ -53,6 +53,7 @@ budgets: ## run the tests that hold hot paths to their budgets
 .PHONY: lint
 lint: bin/golangci-lint ## hold the code against .golangci.yml
 	bin/golangci-lint run --allow-parallel-runners $(PACKAGES)
+	for module in $(OUTSIDE); do (cd $$module && GOWORK=off $(CURDIR)/bin/golangci-lint run --allow-parallel-runners ./...) || exit; done
 	bin/golangci-lint run --allow-parallel-runners --concurrency 1 $(INFRA)
 
 .PHONY: bench
@@ -74,7 +75,6 @@ e2e: ## run the tests on a real cluster: that of KUBECONFIG, or one that is star
 	KUBECONFIG=$$kubeconfig $(GO) test -count=1 -tags e2e -timeout 30m -v -run '$(or $(RUN),OnACluster)' ./infra/rehearsal
 
 # Seeds from 100 on are for developing the policy; those below are for judging it.
-SIMULATE ?= --seed 1,2,3,4,5 --startup 5s,25s,90s --target 0.5,0.6,0.7,0.8,0.9
 .PHONY: simulate
 simulate: bin/trivet bin/trivet-simulator ## try the autoscalers on all traces, half an hour of two cores (SIMULATE="--seed 1" takes a minute)
 	@mkdir -p out

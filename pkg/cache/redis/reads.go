@@ -92,10 +92,10 @@ func (r *reads) run(ctx context.Context) {
 	}
 }
 
-// gather takes what waits already, and what comes from callers who are about to
-// ask: one is woken when the first has asked, and a round trip costs more than
-// they do. GETs of another session than the first's
-// are answered by an error: theirs has ended, or the first one's has.
+// gather takes what waits already. It gives way once before: the loop is woken
+// by the first caller, and a round trip costs more than to let those who are
+// about to ask do so. GETs of another session than the first's are answered by
+// an error: theirs has ended, or the first one's has.
 func (r *reads) gather(t *trip) {
 	runtime.Gosched()
 	for len(t.batch) < maxReads {

@@ -72,6 +72,7 @@ func (b *batcher[T]) work() {
 		batch, b.queue = b.take(b.queue)
 		b.running++
 		end := b.begin(len(batch))
+		b.start() // for what a full batch has left
 		b.mu.Unlock()
 		b.run(batch)
 		b.mu.Lock()

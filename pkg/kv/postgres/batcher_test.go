@@ -93,6 +93,27 @@ func TestABatchBeginsBesideOthersWhenItIsAsLarge(t *testing.T) {
 	})
 }
 
+// TestWhatAFullBatchLeavesDoesNotWaitForIt submits at once what goes one by one.
+func TestWhatAFullBatchLeavesDoesNotWaitForIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var under sync.WaitGroup
+		under.Add(3)
+		b := newBatcher(3, func(queue []int) (batch, rest []int) { return queue[:1:1], queue[1:] }, func([]int) {
+			under.Done()
+			under.Wait() // until all three are
+		})
+		for i := range 3 {
+			b.submit(i)
+		}
+		b.close()
+		if took := time.Since(began); took > 0 {
+			t.Errorf("the last one was held back for %v", took)
+		}
+	})
+}
+
 // TestNothingIsLeftInABatcher has many submit at once.
 func TestNothingIsLeftInABatcher(t *testing.T) {
 	t.Parallel()

@@ -143,10 +143,10 @@ func TestRequestsThatComeTogetherAreAnsweredInOrder(t *testing.T) {
 	}
 }
 
-// comesBack sends plain requests until one is answered directly, if one is. After an
-// answer of net/http the first may come so soon that net/http, which watches
-// the connection to the end of its answer, meets the beginning of it: that one
-// is its own to answer.
+// comesBack sends plain requests until one is answered directly, and tells
+// whether one was. After an answer of net/http the first may come so soon that
+// net/http, which watches the connection to the end of its answer, meets the
+// beginning of it: that one is its own to answer.
 func (r *rig) comesBack(conn net.Conn) bool {
 	r.t.Helper()
 	before := r.direct()

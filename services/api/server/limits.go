@@ -129,16 +129,17 @@ func (s *Server) holdsMuch(caller string) bool {
 
 // A refusal is held of a caller who has sent too much. Who sends the next
 // request behind each answer, over however many connections, is slowed down by
-// it; the others gain what refusing costs. It is held for half a second to one
-// and a half as long as the caller has to wait anyway, between these bounds.
+// it; the others gain what refusing costs. On average it is held for as long as
+// the caller has to wait anyway, within these bounds.
 const (
 	shortestPause = 250 * time.Millisecond
 	longestPause  = time.Second
 )
 
-// pause gives for how long a refusal is held. Each has a time of its own:
-// hundreds that were refused together would otherwise come back together, too,
-// and whoever asks at that moment would wait behind them.
+// pause gives for how long a refusal is held: for half to one and a half of the
+// average, each for a time of its own. Hundreds that were refused together would
+// otherwise come back together, too, and whoever asks at that moment would wait
+// behind them.
 func pause(refusal error) time.Duration {
 	mean := shortestPause
 	if e := kv.AsError(refusal); e.Code == kv.CodeRateLimited {

@@ -8,8 +8,8 @@
 //
 // It prints one row for each kind: the p99 of the quiet client's reads and
 // writes, alone and beside the abuse, the server's resident memory at its
-// highest, and what became of the abuse in the last round. The server is one process throughout;
-// that it ends, or starts again, is an error.
+// highest, and what became of the abuse in the last round. The server is one
+// process throughout; that it ends, or starts again, is an error.
 //
 // Abuse comes from a process of its own that runs when no other does: elsewhere it
 // would have a machine of its own, and what it costs itself must not be taken
