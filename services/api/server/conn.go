@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -117,10 +116,6 @@ func (c *conn) Read(p []byte) (int, error) {
 			c.handOver(rest)
 			return copy(p, rest), nil
 		}
-		// Reading at once would find nothing, and have the connection wait at the
-		// poller. Where others have work, the next request is there when they
-		// are done; where nobody has, this costs nothing.
-		runtime.Gosched()
 	}
 }
 

@@ -30,6 +30,12 @@ type direct struct {
 // waits for a request costs none.
 var directs = sync.Pool{New: func() any { return new(direct) }}
 
+// answersInARow is how many answers the process gives before it asks whether
+// somebody else waits for its processor. A server that always has something to
+// do would keep others on its machine, a client or a database, waiting for whole
+// slices of time, milliseconds each, and all of its answers to them with them.
+const answersInARow = 16
+
 // serveDirect answers the plain requests at the beginning of buf, and gives
 // what follows them. An error ends the connection.
 func (c *conn) serveDirect(buf []byte) (rest []byte, err error) {
@@ -47,11 +53,14 @@ func (c *conn) serveDirect(buf []byte) (rest []byte, err error) {
 		if r == nil || !c.enterDirect() {
 			break
 		}
-		c.server.connections.answered.Add(1) // before the client can know of it
+		answered := c.server.connections.answered.Add(1) // before the client can know of it
 		err := d.serve(c, r)
 		c.server.connections.leaveDirect()
 		if err != nil {
 			return nil, err
+		}
+		if answered%answersInARow == 0 {
+			yieldProcessor()
 		}
 		buf = buf[n:]
 	}

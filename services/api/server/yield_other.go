@@ -1,0 +1,6 @@
+//go:build !linux
+
+package server
+
+// yieldProcessor leaves it to the system who runs.
+func yieldProcessor() {}
