@@ -28,7 +28,7 @@ type instrumentedStore struct {
 // InstrumentStore puts metrics in front of a store.
 func InstrumentStore(store Store, registerer prometheus.Registerer) Store {
 	c := newCalls(registerer, MetricStoreCalls, MetricStoreSeconds, "store")
-	return &instrumentedStore{
+	s := &instrumentedStore{
 		Store:        store,
 		get:          c.method("get"),
 		list:         c.method("list"),
@@ -47,6 +47,32 @@ func InstrumentStore(store Store, registerer prometheus.Registerer) Store {
 		sweep:        c.method("sweep"),
 		compact:      c.method("compact"),
 	}
+	if grouper, ok := store.(kv.PutGrouper); ok {
+		return &instrumentedGrouper{s, grouper, c.method("put")}
+	}
+	return s
+}
+
+// instrumentedGrouper counts and times the puts that a store commits in groups,
+// with the steps that are made around them.
+type instrumentedGrouper struct {
+	*instrumentedStore
+
+	grouper kv.PutGrouper
+	put     call
+}
+
+// Bracket implements [kv.PutGrouper].
+func (s *instrumentedGrouper) Bracket(around kv.Bracket) { s.grouper.Bracket(around) }
+
+// PutGrouped implements [kv.PutGrouper].
+func (s *instrumentedGrouper) PutGrouped(ctx context.Context, ns string, op kv.Operation, id kv.Identity) (kv.Result, bool, error) {
+	start := time.Now()
+	result, grouped, err := s.grouper.PutGrouped(ctx, ns, op, id)
+	if grouped {
+		s.put.done(start, err)
+	}
+	return result, grouped, err
 }
 
 func (s *instrumentedStore) Get(ctx context.Context, ns, key string, opts kv.ReadOptions) (kv.Entry, error) {

@@ -97,6 +97,41 @@ func TestStoreCallsAreCountedByCode(t *testing.T) {
 	)
 }
 
+// grouper is a store that commits puts in groups, and nothing else.
+type grouper struct {
+	store
+	around kv.Bracket
+}
+
+func (g *grouper) Bracket(around kv.Bracket) { g.around = around }
+
+func (g *grouper) PutGrouped(_ context.Context, _ string, op kv.Operation, _ kv.Identity) (kv.Result, bool, error) {
+	return kv.Result{Version: 9}, op.Kind == kv.KindPut, nil
+}
+
+func TestPutsInGroupsAreCountedWhereTheyAreMade(t *testing.T) {
+	t.Parallel()
+	if _, groups := telemetry.InstrumentStore(&store{}, nil).(kv.PutGrouper); groups {
+		t.Error("a store that commits no groups pretends to")
+	}
+	registry := prometheus.NewRegistry()
+	inner := &grouper{}
+	s, groups := telemetry.InstrumentStore(inner, registry).(kv.PutGrouper)
+	if !groups {
+		t.Fatal("a store that commits groups no longer does")
+	}
+	if s.Bracket(func([]*kv.GroupedPut, func()) {}); inner.around == nil {
+		t.Error("the steps around groups did not reach the store")
+	}
+	if res, grouped, err := s.PutGrouped(t.Context(), "ns", kv.Operation{Kind: kv.KindPut}, kv.Identity{}); !grouped || err != nil || res.Version != 9 {
+		t.Error(res, grouped, err)
+	}
+	if _, grouped, _ := s.PutGrouped(t.Context(), "ns", kv.Operation{Kind: kv.KindDelete}, kv.Identity{}); grouped {
+		t.Error("a delete is grouped")
+	}
+	has(t, registry, `trivet_store_calls_total{call="put",code="ok"} 1`)
+}
+
 func TestBudgetOfAnInstrumentedRead(t *testing.T) { // not parallel: others would be counted too
 	s := telemetry.InstrumentStore(store{}, prometheus.NewRegistry())
 	ctx := t.Context()

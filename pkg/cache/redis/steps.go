@@ -42,6 +42,8 @@ func (s *steps) make(ctx context.Context, c *call) ([]any, error) {
 	case s.queue <- c:
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	case <-s.stopped:
+		return nil, errStopped
 	}
 	select {
 	case <-c.done:

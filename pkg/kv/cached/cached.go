@@ -78,6 +78,7 @@ type database = kv.Store
 // Store is a [kv.Store] behind a cache.
 type Store struct {
 	database
+	grouper kv.PutGrouper // the database, where it commits puts in groups; else nil
 	cache   cache.Cache
 	opts    Options
 	flights *flights
@@ -111,6 +112,10 @@ func New(store kv.Store, c cache.Cache, opts Options) *Store {
 		if s.process, err = newProcessCache(opts.ProcessBytes, s.metrics.evictions.Inc); err != nil {
 			panic(err) // the options are fixed in this package
 		}
+	}
+	if grouper, ok := store.(kv.PutGrouper); ok {
+		s.grouper = grouper
+		grouper.Bracket(s.around)
 	}
 	s.direct = newGate(opts.DirectReads, opts.DirectWait, s.metrics.refused.Inc)
 	s.flights = newFlights(s.readThrough, opts.ReadTimeout, s.metrics.shared.Inc)

@@ -11,6 +11,11 @@ import (
 
 // Apply runs one operation. One that writes is acknowledged after its Finish.
 func (s *Store) Apply(ctx context.Context, ns string, op kv.Operation, id kv.Identity) (kv.Result, error) {
+	if s.grouper != nil {
+		if res, grouped, err := s.grouper.PutGrouped(ctx, ns, op, id); grouped {
+			return res, err
+		}
+	}
 	w := newWrite(ns, []kv.Operation{op})
 	if err := s.begin(ctx, w); err != nil {
 		return kv.Result{Kind: op.Kind, Key: op.Key}, err
@@ -106,14 +111,18 @@ func (w *write) made(op kv.Operation, res kv.Result) {
 		}
 		return
 	}
-	c := &w.changes[i]
-	if res.Version < c.Version {
-		return
+	if c := &w.changes[i]; res.Version >= c.Version {
+		c.Version, c.Entry = res.Version, whole(op, res)
 	}
-	c.Version, c.Entry = res.Version, nil
+}
+
+// whole gives what an operation has written, nil when that is a deletion or not
+// known in full.
+func whole(op kv.Operation, res kv.Result) *kv.Entry {
 	if e := res.Entry; op.Kind != kv.KindDelete && e != nil && int64(len(e.Value)) == e.Size {
-		c.Entry = e
+		return e
 	}
+	return nil
 }
 
 // begin makes the step before the commit, again when it took so long that the
@@ -150,6 +159,15 @@ func (s *Store) finish(ctx context.Context, w *write, outcome error) error {
 	if len(w.keys) == 0 || outcome != nil && !refused(outcome) {
 		return outcome
 	}
+	if loss := s.confirm(ctx, w); loss != nil && outcome == nil {
+		return loss
+	}
+	return outcome
+}
+
+// confirm makes the step after the commit, and gives the error to answer where
+// a write was made that could not be confirmed.
+func (s *Store) confirm(ctx context.Context, w *write) error {
 	for i := range w.changes {
 		if c := &w.changes[i]; c.Entry != nil && !c.Entry.ExpiresAt.IsZero() {
 			aged := s.aged(*c.Entry, w.began)
@@ -165,13 +183,9 @@ func (s *Store) finish(ctx context.Context, w *write, outcome error) error {
 		err = s.cache.Finish(step, w.changes, w.mark)
 	}
 	if err == nil {
-		return outcome
+		return nil
 	}
-	loss := s.lost(ctx, stepFinish, err, "the write was made, but is not confirmed; repeat it under its Idempotency-Key")
-	if outcome != nil {
-		return outcome
-	}
-	return loss
+	return s.lost(ctx, stepFinish, err, "the write was made, but is not confirmed; repeat it under its Idempotency-Key")
 }
 
 // keepMarked puts a mark that nobody finishes on keys of which one write is

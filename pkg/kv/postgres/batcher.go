@@ -7,7 +7,7 @@ import (
 )
 
 // patience is for how long a batch that is under way holds back a smaller one.
-const patience = 2 * time.Millisecond
+const patience = 5 * time.Millisecond
 
 // batcher runs what is submitted in batches, several at a time. While none is
 // under way, what comes is run at once. Beside others a batch begins once it is

@@ -41,13 +41,13 @@ func (s *Store) PutTogether(t *testing.T, ns string, ops ...kv.Operation) []erro
 	t.Helper()
 	batch := make([]*put, len(ops))
 	for i := range ops {
-		batch[i] = &put{ctx: t.Context(), asked: time.Now(), ns: ns, op: &ops[i], done: make(chan struct{})}
+		batch[i] = &put{GroupedPut: kv.GroupedPut{Namespace: ns, Op: &ops[i]}, ctx: t.Context(), asked: time.Now(), done: make(chan struct{})}
 	}
 	s.flushPuts(append([]*put(nil), batch...))
 	errs := make([]error, len(ops))
 	for i, p := range batch {
 		<-p.done
-		errs[i] = p.err
+		errs[i] = p.Err
 	}
 	return errs
 }
@@ -58,5 +58,5 @@ var SQLPut = sqlPut
 
 // PutArguments gives the arguments of [SQLPut].
 func PutArguments(ns string, op kv.Operation) []any {
-	return putArguments(newFlushID(time.Now()), 0, []*put{{ns: ns, op: &op}})
+	return putArguments(newFlushID(time.Now()), 0, []*put{{GroupedPut: kv.GroupedPut{Namespace: ns, Op: &op}}})
 }

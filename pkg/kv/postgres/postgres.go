@@ -106,6 +106,7 @@ type Store struct {
 
 	memory   *semaphore.Weighted // bytes of writes that are queued or under way
 	puts     *batcher[*put]
+	bracket  kv.Bracket // around each batch of puts; nil: none
 	groups   *batcher[*request]
 	alone    *batcher[*request]
 	lookups  *batcher[*lookup]
@@ -129,6 +130,7 @@ type Store struct {
 
 var (
 	_ kv.Store      = (*Store)(nil)
+	_ kv.PutGrouper = (*Store)(nil)
 	_ kv.Maintainer = (*Store)(nil)
 )
 

@@ -28,21 +28,40 @@ const inlineLimit = 1536
 // put is an unconditional put of a small value that nobody names: what most
 // writes are. Many of them are committed by one statement.
 type put struct {
+	kv.GroupedPut
+
 	ctx   context.Context //nolint:containedctx // of the caller, who may give up while it is queued
 	asked time.Time
-	ns    string
-	op    *kv.Operation
 	ttl   int64 // µs, 0: none
 	meta  string
-
-	result kv.Result
-	err    error
-	done   chan struct{} // closed when result and err stand
+	done  chan struct{} // closed when Result and Err stand
 }
 
 // isPlain tells whether an operation can be a [put].
 func isPlain(op *kv.Operation, id kv.Identity) bool {
 	return op.Kind == kv.KindPut && id.ID.IsZero() && op.If.Always() && len(op.Value) <= inlineLimit
+}
+
+// Bracket implements [kv.PutGrouper].
+func (s *Store) Bracket(around kv.Bracket) { s.bracket = around }
+
+// PutGrouped implements [kv.PutGrouper].
+func (s *Store) PutGrouped(ctx context.Context, ns string, op kv.Operation, id kv.Identity) (res kv.Result, grouped bool, err error) {
+	if !isPlain(&op, id) {
+		return kv.Result{}, false, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return kv.Result{}, true, err
+	}
+	settings, err := s.settingsOf(ctx, ns)
+	if err == nil && settings.quota {
+		return kv.Result{}, false, nil
+	}
+	if err != nil {
+		return kv.Result{}, true, err
+	}
+	res, err = s.put(ctx, ns, &op, settings)
+	return res, true, err
 }
 
 // put runs an operation that [isPlain].
@@ -55,10 +74,13 @@ func (s *Store) put(ctx context.Context, ns string, op *kv.Operation, settings n
 	if ttl == 0 {
 		ttl = settings.defaultTTL
 	}
-	p := &put{ctx: ctx, asked: time.Now(), ns: ns, op: op, ttl: micros(ttl), meta: meta, done: make(chan struct{})}
+	p := &put{
+		GroupedPut: kv.GroupedPut{Namespace: ns, Op: op},
+		ctx:        ctx, asked: time.Now(), ttl: micros(ttl), meta: meta, done: make(chan struct{}),
+	}
 	if s.opts.NoBatching {
 		s.flushPuts([]*put{p})
-		return p.result, p.err
+		return p.Result, p.Err
 	}
 	cost := operationCost(op)
 	if err := s.memory.Acquire(ctx, cost); err != nil {
@@ -70,7 +92,7 @@ func (s *Store) put(ctx context.Context, ns string, op *kv.Operation, settings n
 	}
 	select {
 	case <-p.done:
-		return p.result, p.err
+		return p.Result, p.Err
 	case <-ctx.Done():
 		return kv.Result{}, ctx.Err()
 	}
@@ -86,14 +108,14 @@ func (s *Store) takePuts(queue []*put) (batch, rest []*put) {
 			rest = append(rest, queue[i:]...)
 			break
 		}
-		at := address{p.ns, p.op.Key}
+		at := address{p.Namespace, p.Op.Key}
 		if taken[at] {
 			rest = append(rest, p)
 			continue
 		}
 		taken[at] = true
 		batch = append(batch, p)
-		size += operationCost(p.op)
+		size += operationCost(p.Op)
 	}
 	return batch, rest
 }
@@ -103,7 +125,7 @@ func (s *Store) flushPuts(batch []*put) {
 	batch = slices.DeleteFunc(batch, func(p *put) bool {
 		gone := p.ctx.Err()
 		if gone != nil {
-			p.err = gone // nobody waits for it any more, and nothing has been sent
+			p.Err = gone // nobody waits for it any more, and nothing has been sent
 			close(p.done)
 		}
 		return gone != nil
@@ -113,12 +135,23 @@ func (s *Store) flushPuts(batch []*put) {
 	}
 	// Batches that lock their keys in one order never wait for each other in a circle.
 	slices.SortFunc(batch, func(a, b *put) int {
-		if c := strings.Compare(a.ns, b.ns); c != 0 {
+		if c := strings.Compare(a.Namespace, b.Namespace); c != 0 {
 			return c
 		}
-		return strings.Compare(a.op.Key, b.op.Key)
+		return strings.Compare(a.Op.Key, b.Op.Key)
 	})
-	s.commitPuts(batch)
+	if s.bracket == nil {
+		s.commitPuts(batch)
+	} else {
+		puts := make([]*kv.GroupedPut, len(batch))
+		for i, p := range batch {
+			puts[i] = &p.GroupedPut
+		}
+		s.bracket(puts, func() { s.commitPuts(batch) })
+	}
+	for _, p := range batch {
+		close(p.done)
+	}
 }
 
 // commitPuts commits a sorted batch. When the database refuses a value, it
@@ -148,8 +181,7 @@ func (s *Store) commitPuts(batch []*put) {
 		s.sequencer.kick()
 	}
 	for _, p := range batch {
-		p.err = err
-		close(p.done)
+		p.Err = err
 	}
 }
 
@@ -158,8 +190,8 @@ func putArguments(id []byte, clock int64, batch []*put) []any {
 	namespaces, keys, values := make([][]byte, n), make([][]byte, n), make([][]byte, n)
 	types, metas, ttls := make([]string, n), make([]string, n), make([]int64, n)
 	for i, p := range batch {
-		namespaces[i], keys[i], values[i] = []byte(p.ns), []byte(p.op.Key), notNil(p.op.Value)
-		types[i], metas[i], ttls[i] = p.op.ContentType, p.meta, p.ttl
+		namespaces[i], keys[i], values[i] = []byte(p.Namespace), []byte(p.Op.Key), notNil(p.Op.Value)
+		types[i], metas[i], ttls[i] = p.Op.ContentType, p.meta, p.ttl
 	}
 	return []any{id, clock, namespaces, keys, values, types, metas, ttls}
 }
@@ -198,10 +230,10 @@ func (s *Store) collectPuts(ctx context.Context, batch []*put, query string, arg
 	)
 	_, err = pgx.ForEachRow(rows, []any{&ns, &key, &version, &created, &updated, &found, &head}, func() error {
 		i, ok := slices.BinarySearchFunc(batch, address{string(ns), string(key)}, func(p *put, at address) int {
-			if c := strings.Compare(p.ns, at.ns); c != 0 {
+			if c := strings.Compare(p.Namespace, at.ns); c != 0 {
 				return c
 			}
-			return strings.Compare(p.op.Key, at.key)
+			return strings.Compare(p.Op.Key, at.key)
 		})
 		if !ok {
 			return errRow
@@ -209,12 +241,12 @@ func (s *Store) collectPuts(ctx context.Context, batch []*put, query string, arg
 		n++
 		p := batch[i]
 		entry := kv.Entry{
-			Key:         p.op.Key,
+			Key:         p.Op.Key,
 			Version:     kv.Version(version),
-			Value:       notNil(p.op.Value),
-			Size:        int64(len(p.op.Value)),
-			ContentType: p.op.ContentType,
-			Meta:        p.op.Meta,
+			Value:       notNil(p.Op.Value),
+			Size:        int64(len(p.Op.Value)),
+			ContentType: p.Op.ContentType,
+			Meta:        p.Op.Meta,
 			CreatedAt:   instant(created),
 			UpdatedAt:   instant(updated),
 			Position:    kv.Position(head),
@@ -224,8 +256,8 @@ func (s *Store) collectPuts(ctx context.Context, batch []*put, query string, arg
 			entry.ExpiresAt = instant(updated + p.ttl)
 			entry.TTLLeft = time.Duration(p.ttl) * time.Microsecond
 		}
-		p.result = kv.Result{
-			Kind: kv.KindPut, Key: p.op.Key, Version: entry.Version, Created: found != foundEntry, Entry: &entry,
+		p.Result = kv.Result{
+			Kind: kv.KindPut, Key: p.Op.Key, Version: entry.Version, Created: found != foundEntry, Entry: &entry,
 		}
 		return nil
 	})

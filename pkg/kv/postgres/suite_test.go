@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/trivetkv/trivet/pkg/cache/memory"
+	"github.com/trivetkv/trivet/pkg/kv/cached"
 	"github.com/trivetkv/trivet/pkg/kv/postgres"
 	"github.com/trivetkv/trivet/pkg/kv/storetest"
 	"github.com/trivetkv/trivet/pkg/testserver"
@@ -58,5 +60,19 @@ func TestStoreByTheDatabasesClock(t *testing.T) {
 	storetest.Exercise(t, func(t *testing.T) storetest.Harness {
 		s := open(t, postgres.Options{URL: testserver.PostgresURL(t)})
 		return storetest.Harness{Store: s, Maintainer: s}
+	})
+}
+
+// TestStoreBehindACache runs the suite with the steps of a cache around each
+// batch of puts.
+func TestStoreBehindACache(t *testing.T) {
+	t.Parallel()
+	storetest.Exercise(t, func(t *testing.T) storetest.Harness {
+		s := open(t, postgres.Options{URL: testserver.PostgresURL(t)})
+		c, err := memory.New(memory.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return storetest.Harness{Store: cached.New(s, c, cached.Options{}), Maintainer: s}
 	})
 }

@@ -16,14 +16,8 @@ func (s *Store) Apply(ctx context.Context, ns string, op kv.Operation, id kv.Ide
 	if !op.Kind.Writes() {
 		return s.applyGet(ctx, ns, op)
 	}
-	if isPlain(&op, id) {
-		settings, err := s.settingsOf(ctx, ns)
-		if err != nil {
-			return kv.Result{}, err
-		}
-		if !settings.quota {
-			return s.put(ctx, ns, &op, settings)
-		}
+	if res, grouped, err := s.PutGrouped(ctx, ns, op, id); grouped {
+		return res, err
 	}
 	return s.applyInGroup(ctx, ns, op, id)
 }
