@@ -51,7 +51,7 @@ func (c *call) readBody(what string, limit int64) ([]byte, error) {
 	}
 	if err == nil {
 		// net/http goes on to watch the connection for its end, without a deadline.
-		_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{})
+		c.readUntil(time.Time{})
 	}
 	c.extendWrite() // the time for the answer begins now
 	return data, err
@@ -131,7 +131,15 @@ func trim(buf []byte) []byte {
 
 // awaitBody gives the client time for the next part of the body.
 func (c *call) awaitBody(timeout time.Duration) {
-	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(timeout))
+	c.readUntil(time.Now().Add(timeout))
+}
+
+// readUntil bounds the reading of the body. That of a direct request is here as
+// a whole.
+func (c *call) readUntil(deadline time.Time) {
+	if c.client == nil {
+		_ = http.NewResponseController(c.w).SetReadDeadline(deadline)
+	}
 }
 
 func brokenBody(err error) error {

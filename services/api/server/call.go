@@ -119,7 +119,10 @@ func (c *call) write(body []byte) error {
 }
 
 // extendWrite gives the client the whole time for taking the answer, counted
-// from now.
+// from now. A direct request's connection has it anyway.
 func (c *call) extendWrite() {
+	if c.client != nil {
+		return
+	}
 	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(c.server.opts.RequestTimeout + c.server.opts.WriteTimeout))
 }
