@@ -15,7 +15,7 @@ import (
 type part struct {
 	name   string
 	server *testserver.Server
-	shared bool // every process needs it to use the cache
+	cache  bool // it is the cache
 	reader bool // of the cache
 
 	// spared are what goes on while the part is away.
@@ -24,8 +24,8 @@ type part struct {
 
 func parts(i *installation.Installation) []part {
 	all := []part{
-		{name: "PostgreSQL", server: i.Postgres.Server, shared: true},
-		{name: "Redis", server: i.Redis.Server, shared: true, sparedWrites: true, sparedAsync: true, sparedReads: true},
+		{name: "PostgreSQL", server: i.Postgres.Server},
+		{name: "Redis", server: i.Redis.Server, cache: true, sparedWrites: true, sparedAsync: true, sparedReads: true},
 		{name: "RabbitMQ", server: i.RabbitMQ.Server, sparedWrites: true, sparedReads: true},
 	}
 	for n, p := range i.APIs {
@@ -45,10 +45,10 @@ const (
 	paused kind = "paused"
 )
 
-// partsFromCache tells whether a fault leaves a process that does not reach the
-// cache, or does not know its epoch, which is in the database: a process raises
-// the epoch at its next write then, and the others learn of it within the bound.
-func (p part) partsFromCache(k kind) bool { return p.shared || p.reader && k == paused }
+// partsFromCache tells whether a fault leaves a process that has not reached the
+// cache for a while: it raises the epoch then, and the others learn of it within
+// the bound.
+func (p part) partsFromCache(k kind) bool { return p.cache || p.reader && k == paused }
 
 // strike takes a part away for a time and gives it back. It returns when the
 // part serves again.

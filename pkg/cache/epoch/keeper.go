@@ -132,6 +132,24 @@ func (k *Keeper) Readable() (number int64, primary string, ok bool) {
 	return v.epoch.Number, v.epoch.Primary, true
 }
 
+// Refresh returns nil when the epoch is known, and asks the database now when it
+// is not. A process that could not ask for a while, or did not run, so makes the
+// steps of its next write as if nothing had been, and no cache counts as lost.
+func (k *Keeper) Refresh(ctx context.Context) error {
+	if _, _, known := k.Writable(); known {
+		return nil
+	}
+	if err := k.beginRaise(ctx); err != nil {
+		return err
+	}
+	defer k.endRaise()
+	if _, _, known := k.Writable(); known {
+		return nil // another write has asked
+	}
+	_, err := k.ask(ctx, k.reachesNow())
+	return err
+}
+
 // fresh tells that the epoch was the current one less than the bound ago.
 func (k *Keeper) fresh(v *view, now time.Time) bool { return now.Sub(v.asked) < k.opts.Bound }
 

@@ -167,6 +167,31 @@ func TestTheCacheIsNotUsedWhileTheEpochIsNotKnown(t *testing.T) {
 	})
 }
 
+func TestAWriteLearnsTheEpochRatherThanRaisesIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase()
+		k := newKeeper(t, db, &primary{state: "a"})
+		time.Sleep(10*time.Second + time.Millisecond)
+		before, raised := writable(k), db.raised()
+		db.set(true, 0)
+		time.Sleep(epoch.DefaultBound + 500*time.Millisecond)
+		if writable(k) != 0 {
+			t.Fatal("the epoch is known without the database")
+		}
+		if err := k.Refresh(t.Context()); err == nil || writable(k) != 0 {
+			t.Fatalf("it was learned without the database: %v", err)
+		}
+		db.set(false, 0)
+		if err := k.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if writable(k) != before || !readable(k) || db.raised() != raised {
+			t.Errorf("epoch %d became %d after %d raises", before, writable(k), db.raised()-raised)
+		}
+	})
+}
+
 // TestAProcessLeavesAFormerEpochBeforeTheNextIsRead is the rule on which the
 // bound stands, with one process that polls late and one that polls on time.
 func TestAProcessLeavesAFormerEpochBeforeTheNextIsRead(t *testing.T) {

@@ -77,6 +77,7 @@ type Cache struct {
 
 // epochs tells under which epoch steps are made, and for which state of Redis.
 type epochs interface {
+	Refresh(ctx context.Context) error
 	Readable() (number int64, state string, ok bool)
 	Writable() (number int64, state string, ok bool)
 }

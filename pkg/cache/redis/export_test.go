@@ -25,6 +25,8 @@ func NewAt(address Address, opts Options, now func() time.Time) (*Cache, error) 
 
 type fixedEpoch struct{ cache *Cache }
 
+func (fixedEpoch) Refresh(context.Context) error { return nil }
+
 func (e fixedEpoch) Readable() (int64, string, bool) {
 	if s := e.cache.session.Load(); s != nil {
 		return 1, s.state, true

@@ -12,7 +12,7 @@ import (
 // Begin implements [cache.Cache].
 func (c *Cache) Begin(ctx context.Context, keys []cache.Key, mark cache.Mark, ttl time.Duration) error {
 	call := &call{script: c.scripts.begin, keys: make([]string, len(keys)), args: make([]any, 0, 2*len(keys))}
-	number, err := c.enter(call, c.epochs.Writable)
+	number, err := c.enterWrite(ctx, call)
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (c *Cache) Begin(ctx context.Context, keys []cache.Key, mark cache.Mark, tt
 // Finish implements [cache.Cache].
 func (c *Cache) Finish(ctx context.Context, writes []cache.Finished, mark cache.Mark) error {
 	call := &call{script: c.scripts.finish, keys: make([]string, len(writes)), args: make([]any, 0, 5*len(writes))}
-	number, err := c.enter(call, c.epochs.Writable)
+	number, err := c.enterWrite(ctx, call)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func lookup(value string, key cache.Key, now int64) (cache.Lookup, error) {
 // Fill implements [cache.Cache].
 func (c *Cache) Fill(ctx context.Context, key cache.Key, lease cache.Lease, entry kv.Entry, absent bool) (bool, error) {
 	call := &call{script: c.scripts.fill}
-	number, err := c.enter(call, c.epochs.Readable)
+	number, err := c.enter(call)
 	if err != nil {
 		return false, err
 	}

@@ -24,8 +24,19 @@ func (c *Cache) use(of func() (int64, string, bool)) (*session, int64, error) {
 	return s, number, nil
 }
 
-func (c *Cache) enter(call *call, of func() (int64, string, bool)) (number int64, err error) {
-	call.session, number, err = c.use(of)
+// enter begins a step of a reader.
+func (c *Cache) enter(call *call) (number int64, err error) {
+	call.session, number, err = c.use(c.epochs.Readable)
+	return number, err
+}
+
+// enterWrite begins a step of a write. Where the epoch is not known, it asks for
+// it first: to go on without the step would be a loss for everybody.
+func (c *Cache) enterWrite(ctx context.Context, call *call) (number int64, err error) {
+	call.session, number, err = c.use(c.epochs.Writable)
+	if errors.Is(err, errNoEpoch) && c.epochs.Refresh(ctx) == nil {
+		call.session, number, err = c.use(c.epochs.Writable)
+	}
 	return number, err
 }
 

@@ -170,11 +170,9 @@ func (q *sequencer) passes() {
 	}
 }
 
-// pass gives positions to everything that is committed, and does not wait until
-// the positions are on disk: what they were given to is, and a pass that a crash
-// has undone is made again over the same commits in the same order. None can
-// come between them, since a commit that is on disk has every earlier pass on
-// disk with it.
+// pass gives positions to everything that is committed. Nobody sees them before
+// they are on disk: a commit that is on disk may not be visible yet, and would
+// come between others if a crash undid the pass that could not see it.
 //
 // Commits are taken in the order of numbers that they drew when they had all
 // their locks: of two that wrote one key, or of which the second saw the first,
@@ -190,7 +188,6 @@ func (q *sequencer) pass(ctx context.Context) (kv.Position, error) {
 		var taken int64
 		batch := &pgx.Batch{}
 		batch.Queue(sqlBegin)
-		batch.Queue(sqlCommitLazily)
 		batch.Queue(sqlLockStore)
 		batch.Queue(sqlSequence, maxSequenced, micros(kv.DefaultRetention)).QueryRow(func(row pgx.Row) error {
 			return row.Scan(&head, &taken)

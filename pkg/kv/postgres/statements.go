@@ -57,7 +57,6 @@ var (
 	sqlNamespaceNames = statement("namespace_names")
 
 	sqlHead              = statement("head")
-	sqlCommitLazily      = statement("commit_lazily")
 	sqlLockStore         = statement("lock_store")
 	sqlSequence          = statement("sequence")
 	sqlChangedNamespaces = statement("changed_namespaces")
