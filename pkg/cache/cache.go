@@ -10,10 +10,16 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/trivetkv/trivet/pkg/kv"
 )
+
+// ErrUnknown is of a step of a write that was not made, since for now nobody can
+// say whether the cache may be used. What the cache holds is as good as before;
+// the write has to fail, or stay unacknowledged with its mark standing.
+var ErrUnknown = errors.New("whether the cache may be used is not known")
 
 // Key names an entry of a namespace.
 type Key struct {

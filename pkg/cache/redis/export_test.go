@@ -50,6 +50,27 @@ func (c *Cache) SetYoung(young bool) {
 	}
 }
 
+// unknownEpoch is one that a write has to ask for.
+type unknownEpoch struct {
+	fixedEpoch
+	err   error
+	known *bool
+}
+
+func (e unknownEpoch) Refresh(context.Context) error {
+	*e.known = e.err == nil
+	return e.err
+}
+
+func (e unknownEpoch) Writable() (int64, string, bool) {
+	number, state, _ := e.Readable()
+	return number, state, *e.known
+}
+
+// SetUnknown has the epoch of a cache of NewAt be one that has to be asked for,
+// which fails with an error or, with nil, does not. No step may be under way.
+func (c *Cache) SetUnknown(err error) { c.epochs = unknownEpoch{fixedEpoch{c}, err, new(bool)} }
+
 // Forget drops a key's value, as Redis may at any moment.
 func (c *Cache) Forget(ctx context.Context, key cache.Key) error {
 	number, _, _ := c.epochs.Writable()

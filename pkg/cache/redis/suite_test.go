@@ -5,6 +5,7 @@ package redis_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -82,6 +83,29 @@ func TestAYoungEpochIsLeftWithoutEntries(t *testing.T) {
 	write(2)
 	if found, err := c.Read(t.Context(), key); err != nil || !found.Found || found.Entry.Version != 2 {
 		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+// TestAnEpochThatIsNotKnownIsAskedFor has a write begin while the process does
+// not know the epoch: it makes its step, or says that none could be made.
+func TestAnEpochThatIsNotKnownIsAskedFor(t *testing.T) {
+	t.Parallel()
+	c := harness(t, testserver.RedisURL(t)).Cache.(*redis.Cache)
+	key := cache.Key{Namespace: "space", Key: "k"}
+	away := errors.New("the database is away")
+	c.SetUnknown(away)
+	if err := c.Begin(t.Context(), []cache.Key{key}, 1, time.Minute); !errors.Is(err, cache.ErrUnknown) || !errors.Is(err, away) {
+		t.Errorf("begin: %v", err)
+	}
+	if err := c.Finish(t.Context(), []cache.Finished{{Key: key, Version: 1}}, 1); !errors.Is(err, cache.ErrUnknown) {
+		t.Errorf("finish: %v", err)
+	}
+	c.SetUnknown(nil)
+	if err := c.Begin(t.Context(), []cache.Key{key}, 2, time.Minute); err != nil {
+		t.Errorf("begin: %v", err)
+	}
+	if found, err := c.Read(t.Context(), key); err != nil || found.Found || found.Lease != 0 {
+		t.Errorf("a key that is being written: %+v, %v", found, err)
 	}
 }
 

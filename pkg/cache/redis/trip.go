@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/trivetkv/trivet/pkg/cache"
 )
 
 // use gives the session and the epoch of a step, if there are any that fit.
@@ -31,10 +33,14 @@ func (c *Cache) enter(call *call) (number int64, err error) {
 }
 
 // enterWrite begins a step of a write. Where the epoch is not known, it asks for
-// it first: to go on without the step would be a loss for everybody.
+// it first. When that cannot be done, the database is away: then nothing is
+// lost, since nothing is going to be written.
 func (c *Cache) enterWrite(ctx context.Context, call *call) (number int64, err error) {
 	call.session, number, err = c.use(c.epochs.Writable)
-	if errors.Is(err, errNoEpoch) && c.epochs.Refresh(ctx) == nil {
+	if errors.Is(err, errNoEpoch) {
+		if err := c.epochs.Refresh(ctx); err != nil {
+			return 0, fmt.Errorf("%w: %w", cache.ErrUnknown, err)
+		}
 		call.session, number, err = c.use(c.epochs.Writable)
 	}
 	return number, err

@@ -2,6 +2,7 @@ package cached
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -201,7 +202,7 @@ func (s *Store) keepMarked(ctx context.Context, keys []cache.Key) error {
 // may go on, because nobody uses what the cache held.
 func (s *Store) lost(ctx context.Context, step string, cause error, consequence string) error {
 	s.metrics.failed(step)
-	if s.opts.OnLoss != nil {
+	if s.opts.OnLoss != nil && !errors.Is(cause, cache.ErrUnknown) {
 		if err := s.opts.OnLoss(context.WithoutCancel(ctx), cause); err == nil {
 			return nil
 		}

@@ -3,10 +3,12 @@ package cached_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/trivetkv/trivet/pkg/cache"
 	"github.com/trivetkv/trivet/pkg/kv"
 	"github.com/trivetkv/trivet/pkg/kv/cached"
 )
@@ -368,6 +370,20 @@ func TestALossThatIsDealtWithLetsWritesGoOn(t *testing.T) {
 		}
 		if len(told) != 1 || !errors.Is(told[0], cause) {
 			t.Errorf("%s: told of %v", step, told)
+		}
+	}
+}
+
+func TestAStepThatCouldNotBeMadeIsNoLoss(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"begin", "finish"} {
+		losses := 0
+		b := newBench(t, cached.Options{OnLoss: func(context.Context, error) error { losses++; return nil }})
+		b.cache.fail[step] = fmt.Errorf("%w: the database is away", cache.ErrUnknown)
+		_, err := b.put()
+		b.wantCode(err, kv.CodeUnavailable)
+		if losses != 0 {
+			t.Errorf("%s: the cache was given up", step)
 		}
 	}
 }
