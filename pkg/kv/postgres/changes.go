@@ -186,15 +186,19 @@ func (s *Store) readDetails(ctx context.Context, ns string, part []logRow, value
 	if values {
 		largest = kv.MaxChangeValueBytes
 	}
-	rows, err := s.pool.Query(ctx, sqlChangeDetails, []byte(ns), keys, versions, largest)
+	rows, err := s.pool.Query(ctx, sqlChangeDetails, repeated(ns, len(keys)), keys, versions, largest)
 	if err != nil {
 		return nil, err
 	}
-	var key []byte
-	var st state
-	_, err = pgx.ForEachRow(rows, []any{&key, &st.version, &st.size, &st.contentType, &st.value}, func() error {
-		details[keyVersion{string(key), st.version}] = st
-		st.value = nil // the row keeps it
+	var key, value []byte
+	var version, size *int64
+	var contentType *string
+	_, err = pgx.ForEachRow(rows, []any{&key, &version, &size, &contentType, &value}, func() error {
+		if version != nil { // else it is gone
+			st := state{version: kv.Version(*version), size: *size, contentType: *contentType, value: value}
+			details[keyVersion{string(key), st.version}] = st
+		}
+		value = nil // the row keeps it
 		return nil
 	})
 	return details, err

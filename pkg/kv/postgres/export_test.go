@@ -3,9 +3,11 @@ package postgres
 import (
 	"context"
 	"io/fs"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/trivetkv/trivet/pkg/kv"
@@ -59,4 +61,22 @@ var SQLPut = sqlPut
 // PutArguments gives the arguments of [SQLPut].
 func PutArguments(ns string, op kv.Operation) []any {
 	return putArguments(newFlushID(time.Now()), 0, []*put{{GroupedPut: kv.GroupedPut{Namespace: ns, Op: &op}}})
+}
+
+// ManyKeys are statements on the keys of an array, with
+// arguments for them.
+var ManyKeys = map[string][]any{
+	sqlDeleteVersions: {[][]byte{{1}}, [][]byte{{1}}, []int64{1}},
+	sqlChangeDetails:  {[][]byte{{1}}, [][]byte{{1}}, []int64{1}, int64(1)},
+	sqlListValues:     {[][]byte{{1}}, [][]byte{{1}}},
+}
+
+// Explain gives the plan of a statement, as the store's connections have it.
+func (s *Store) Explain(ctx context.Context, statement string, args ...any) (string, error) {
+	rows, err := s.pool.Query(ctx, "EXPLAIN "+statement, args...)
+	if err != nil {
+		return "", err
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return strings.Join(lines, "\n"), err
 }

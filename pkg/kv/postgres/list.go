@@ -202,7 +202,7 @@ func (l *lister) values(ctx context.Context) error {
 		keys[i] = []byte(e.Key)
 		at[e.Key] = i
 	}
-	rows, err := l.conn.Query(ctx, sqlListValues, l.ns, keys)
+	rows, err := l.conn.Query(ctx, sqlListValues, repeated(string(l.ns), len(keys)), keys)
 	if err != nil {
 		return err
 	}

@@ -252,10 +252,10 @@ func (s *Store) trim(ctx context.Context, ns string, old []logRow) error {
 		batch := &pgx.Batch{}
 		batch.Queue(sqlBegin)
 		if len(deleted.keys) > 0 {
-			batch.Queue(sqlDeleteTombstones, []byte(ns), deleted.keys, deleted.versions)
+			batch.Queue(sqlDeleteTombstones, repeated(ns, len(deleted.keys)), deleted.keys, deleted.versions)
 		}
 		if len(superseded.keys) > 0 {
-			batch.Queue(sqlDeleteVersions, []byte(ns), superseded.keys, superseded.versions)
+			batch.Queue(sqlDeleteVersions, repeated(ns, len(superseded.keys)), superseded.keys, superseded.versions)
 		}
 		batch.Queue(sqlTrimChanges, []byte(ns), int64(last))
 		batch.Queue(sqlCommit)

@@ -1,4 +1,4 @@
--- Removes versions. $1 namespace, $2 keys, $3 versions.
+-- Removes versions. $1 namespaces, $2 keys, $3 versions.
 DELETE FROM trivet.versions AS v
-USING unnest($2::BYTEA[], $3::INT8[]) AS i (key, version)
-WHERE v.ns = $1::BYTEA AND v.key = i.key AND v.version = i.version
+USING unnest($1::BYTEA[], $2::BYTEA[], $3::INT8[]) AS i (ns, key, version)
+WHERE v.ns = i.ns AND v.key = i.key AND v.version = i.version
