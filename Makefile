@@ -75,6 +75,7 @@ e2e: ## run the tests on a real cluster: that of KUBECONFIG, or one that is star
 	KUBECONFIG=$$kubeconfig $(GO) test -count=1 -tags e2e -timeout 30m -v -run '$(or $(RUN),OnACluster)' ./infra/rehearsal
 
 # Seeds from 100 on are for developing the policy; those below are for judging it.
+SIMULATE ?= --seed 1,2,3,4,5 --startup 5s,25s,90s --target 0.5,0.6,0.7,0.8,0.9
 .PHONY: simulate
 simulate: bin/trivet bin/trivet-simulator ## try the autoscalers on all traces, half an hour of two cores (SIMULATE="--seed 1" takes a minute)
 	@mkdir -p out

@@ -5,8 +5,8 @@ import "context"
 // PutGrouper is a [Store] that commits puts of many callers at once, and lets
 // steps be made around each such commit for all of them together.
 type PutGrouper interface {
-	// Bracket has steps made around every commit of a group. It is called before
-	// the first write.
+	// Bracket has steps made around every commit of a group, in place of those it
+	// was given before. It is called before the first write.
 	Bracket(around Bracket)
 
 	// PutGrouped is Apply for what may be committed in a group: puts without

@@ -33,8 +33,9 @@ func (c *Cache) enter(call *call) (number int64, err error) {
 }
 
 // enterWrite begins a step of a write. Where the epoch is not known, it asks for
-// it first. When that cannot be done, the database is away: then nothing is
-// lost, since nothing is going to be written.
+// it first. When that cannot be done, the database is away, and nothing is lost:
+// before a commit nothing is going to be written, after one the mark stands and
+// nobody is told of the write.
 func (c *Cache) enterWrite(ctx context.Context, call *call) (number int64, err error) {
 	call.session, number, err = c.use(c.epochs.Writable)
 	if errors.Is(err, errNoEpoch) {
